@@ -1,0 +1,129 @@
+/**
+ * Time. This is the one file that touches the system's clock and timers; everything else is handed a `Clock`.
+ *
+ * Two readings, never mixed: `now()` is wall time (epoch milliseconds) for stamps that people and other machines read;
+ * `monotonic()` is for durations and due times, and does not jump when somebody sets the clock.
+ */
+
+/** Cancels a timer; harmless after it fired. */
+export type CancelTimer = () => void
+
+export interface Clock {
+  /** Wall time in epoch milliseconds. May jump. */
+  now(): number
+  /** Milliseconds since an arbitrary origin, fractional. Never goes back. */
+  monotonic(): number
+  /** Calls `fire` once, not before `delayMs` by `monotonic()`. `background` timers do not keep the process alive. */
+  after(delayMs: number, fire: () => void, options?: { readonly background?: boolean }): CancelTimer
+}
+
+/** Node fires a longer timer at once (it becomes 1 ms), so longer waits are made of several. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+
+class SystemClock implements Clock {
+  now(): number {
+    return Date.now()
+  }
+
+  monotonic(): number {
+    return performance.now()
+  }
+
+  after(delayMs: number, fire: () => void, options: { readonly background?: boolean } = {}): CancelTimer {
+    const due = performance.now() + delayMs
+    let handle: NodeJS.Timeout | undefined
+    const arm = () => {
+      // Node may fire up to a millisecond early (nodejs/node#26578): then the rest is waited for again.
+      const left = due - performance.now()
+      if (left <= 0 && handle !== undefined) return fire()
+      handle = setTimeout(arm, Math.min(Math.max(Math.ceil(left), 0), LONGEST_TIMER_MS))
+      if (options.background) handle.unref()
+    }
+    arm()
+    return () => clearTimeout(handle)
+  }
+}
+
+export const systemClock: Clock = new SystemClock()
+
+/** Resolves after `delayMs`, or rejects with the signal's reason as soon as it aborts. */
+export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason)
+    const cancel = clock.after(delayMs, () => {
+      signal?.removeEventListener('abort', onAbort)
+      resolve()
+    })
+    const onAbort = () => {
+      cancel()
+      reject(signal?.reason)
+    }
+    signal?.addEventListener('abort', onAbort, { once: true })
+  })
+}
+
+interface VirtualTimer {
+  readonly due: number
+  readonly order: number
+  readonly fire: () => void
+}
+
+/**
+ * The system clock's twin for tests and simulation: time stands still until `advance` moves it.
+ *
+ * `advance` fires the timers that fall due, in order of their due times, and lets promises settle after each, so that
+ * whatever a timer set in motion has happened before the next one fires.
+ */
+export class VirtualClock implements Clock {
+  #elapsed = 0
+  #order = 0
+  #timers: VirtualTimer[] = []
+  readonly #epoch: number
+
+  /** @param epoch Wall time at the start, epoch milliseconds. Default: 2026-01-01T00:00:00Z. */
+  constructor(epoch = Date.UTC(2026, 0, 1)) {
+    this.#epoch = epoch
+  }
+
+  now(): number {
+    return this.#epoch + this.#elapsed
+  }
+
+  monotonic(): number {
+    return this.#elapsed
+  }
+
+  after(delayMs: number, fire: () => void): CancelTimer {
+    const timer = { due: this.#elapsed + Math.max(0, delayMs), order: this.#order++, fire }
+    let at = this.#timers.length
+    while (at > 0 && (this.#timers[at - 1] as VirtualTimer).due > timer.due) at--
+    this.#timers.splice(at, 0, timer)
+    return () => {
+      const index = this.#timers.indexOf(timer)
+      if (index >= 0) this.#timers.splice(index, 1)
+    }
+  }
+
+  /** When the next timer fires, by `monotonic()`; undefined if none is set. */
+  get nextDue(): number | undefined {
+    return this.#timers[0]?.due
+  }
+
+  /** Moves time on by `ms`, firing what falls due on the way. */
+  async advance(ms: number): Promise<void> {
+    const end = this.#elapsed + ms
+    await settlePromises()
+    for (let timer = this.#timers[0]; timer && timer.due <= end; timer = this.#timers[0]) {
+      this.#timers.shift()
+      this.#elapsed = Math.max(this.#elapsed, timer.due)
+      timer.fire()
+      await settlePromises()
+    }
+    this.#elapsed = end
+  }
+}
+
+/** Lets every promise that can settle without time passing do so. */
+function settlePromises(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
