@@ -1,0 +1,37 @@
+/** The registry of backends: which one a URL names. Each is loaded only when it is asked for. */
+
+import type { Clock } from '../clock.ts'
+import { ForebayError } from '../errors.ts'
+import type { RandomSource } from '../random.ts'
+import type { QueueService } from './queue-service.ts'
+
+export interface OpenOptions {
+  /** The queue's name within the backend. */
+  readonly queue: string
+  readonly clock: Clock
+  readonly random: RandomSource
+}
+
+type Open = (url: string, options: OpenOptions) => Promise<QueueService>
+
+const BACKENDS: Readonly<Record<string, Open>> = {
+  memory: async (url, { queue, clock }) => {
+    const { openMemory } = await import('./memory/memory-queue-service.ts')
+    const name = url.slice('memory:'.length)
+    return openMemory({ queue, clock, ...(name === '' ? {} : { name }) })
+  },
+}
+
+/**
+ * Opens the queue that a URL names, such as `memory:`.
+ *
+ * @throws ForebayError `INVALID_URL`, `MISSING_PACKAGE`, or whatever keeps the backend from opening.
+ */
+export async function openBackend(url: string, options: OpenOptions): Promise<QueueService> {
+  const scheme = /^([a-z][a-z0-9-]*):/.exec(url)?.[1]
+  const open = scheme !== undefined && Object.hasOwn(BACKENDS, scheme) ? BACKENDS[scheme] : undefined
+  if (open) return open(url, options)
+  const known = Object.keys(BACKENDS).map((name) => `${name}:`).join(', ')
+  const what = scheme === undefined ? 'has no scheme' : `has the scheme "${scheme}:", which no backend has`
+  throw new ForebayError('INVALID_URL', `The backend URL ${what}. Known are ${known}.`)
+}
