@@ -1,21 +1,23 @@
 /** What a `LeveledConsumer` tells its listeners. */
 
+import type { StoredTask } from '../backends/queue-service.ts'
 import type { ForebayError } from '../errors.ts'
-import type { DeadReason, FailedAttempt, Task } from '../task.ts'
+import type { DeadReason, FailedAttempt } from '../task.ts'
 
 export type ConsumerState = 'stopped' | 'running' | 'paused' | 'stopping'
 
-export interface ConsumerEvents<T extends Task = Task> {
+/** Tasks are as the backend stores them: `payload` is JSON text. */
+export interface ConsumerEvents {
   /** An attempt begins. `waitedMs`: since the task was due, by the engine's clock. */
-  started: { readonly task: T; readonly waitedMs: number }
+  started: { readonly task: StoredTask; readonly waitedMs: number }
   /** Each of these is emitted when the outcome is durable. `durationMs`: of the attempt. */
-  completed: { readonly task: T; readonly durationMs: number; readonly result: unknown }
-  retried: { readonly task: T; readonly durationMs: number; readonly delayMs: number; readonly failure: FailedAttempt }
-  dead: { readonly task: T; readonly durationMs: number; readonly reason: DeadReason; readonly failure: FailedAttempt }
-  released: { readonly task: T; readonly delayMs: number }
-  expired: { readonly task: T }
+  completed: { readonly task: StoredTask; readonly durationMs: number; readonly result: unknown }
+  retried: { readonly task: StoredTask; readonly durationMs: number; readonly delayMs: number; readonly failure: FailedAttempt }
+  dead: { readonly task: StoredTask; readonly durationMs: number; readonly reason: DeadReason; readonly failure: FailedAttempt }
+  released: { readonly task: StoredTask; readonly delayMs: number }
+  expired: { readonly task: StoredTask }
   /** Somebody else has the task now, or will; its signal was aborted and its outcome was not stored. */
-  leaseLost: { readonly task: T }
+  leaseLost: { readonly task: StoredTask }
   /** The downstream asked for quiet: nothing starts for `delayMs`. */
   held: { readonly delayMs: number }
   /** The backend could not be asked; the consumer goes on trying, next in `retryInMs`. */

@@ -1,7 +1,7 @@
 /** The options of a `LeveledConsumer`, their defaults and their bounds. */
 
-import { ForebayError } from '../errors.ts'
 import type { Clock } from '../clock.ts'
+import { ForebayError } from '../errors.ts'
 import type { RandomSource } from '../random.ts'
 
 export interface RateOptions {
@@ -27,17 +27,78 @@ export interface ConsumerLimits {
   /** How many tasks run at once in this consumer. Default 1, at most 10,000. */
   readonly concurrency?: number
   readonly retry?: RetryOptions
-  /** An attempt's time: then its signal aborts and it counts as failed. Default 30,000. */
+  /** An attempt's time, ms: then its signal aborts and it counts as failed. Default 30,000. */
   readonly timeoutMs?: number
 }
 
 export interface ConsumerOptions extends ConsumerLimits {
-  /** How long a claimed task stays ours without a heartbeat. Default 30,000, at least 1,000. */
+  /** How long a claimed task stays ours without a heartbeat, ms. Default 30,000, at least 1,000. */
   readonly leaseMs?: number
-  /** Keep each completed task's result for this long. Default 0: not at all. */
+  /** Keep each completed task's result for this long, ms. Default 0: not at all. */
   readonly keepResultsMs?: number
-  /** Where time comes from. Default: the system. */
+  /** Where time comes from. Default: the queue's. */
   readonly clock?: Clock
   /** Where jitter comes from. Default: the system's source. */
   readonly random?: RandomSource
+}
+
+/** The limits with every default in its place. */
+export interface Limits {
+  /** Infinity: no limit. */
+  readonly perSecond: number
+  readonly rampMs: number
+  readonly concurrency: number
+  readonly maxAttempts: number
+  readonly backoff: { readonly baseMs: number; readonly capMs: number }
+  readonly timeoutMs: number
+}
+
+export const DEFAULT_LIMITS: Limits = {
+  perSecond: Number.POSITIVE_INFINITY,
+  rampMs: 500,
+  concurrency: 1,
+  maxAttempts: 3,
+  backoff: { baseMs: 1_000, capMs: 60_000 },
+  timeoutMs: 30_000,
+}
+
+export const DEFAULT_LEASE_MS = 30_000
+
+/**
+ * Lays the wishes over the limits in force; what a wish does not name stays.
+ * @throws ForebayError INVALID_OPTION, naming the option and its bounds; then nothing has changed.
+ */
+export function withLimits(current: Limits, wish: ConsumerLimits): Limits {
+  const { rate, concurrency, retry, timeoutMs } = wish
+  const next: Limits = {
+    perSecond: rate === null ? Number.POSITIVE_INFINITY : (rate?.perSecond ?? current.perSecond),
+    rampMs: rate?.rampMs ?? current.rampMs,
+    concurrency: concurrency ?? current.concurrency,
+    maxAttempts: retry?.maxAttempts ?? current.maxAttempts,
+    backoff: { baseMs: retry?.baseMs ?? current.backoff.baseMs, capMs: retry?.capMs ?? current.backoff.capMs },
+    timeoutMs: timeoutMs ?? current.timeoutMs,
+  }
+  if (rate) between('rate.perSecond', next.perSecond, Number.MIN_VALUE, 50_000)
+  between('rate.rampMs', next.rampMs, 0, 3_600_000)
+  whole('concurrency', next.concurrency, 1, 10_000)
+  whole('retry.maxAttempts', next.maxAttempts, 1, 1_000)
+  between('retry.baseMs', next.backoff.baseMs, 0, LONGEST_MS)
+  between('retry.capMs', next.backoff.capMs, 0, LONGEST_MS)
+  between('timeoutMs', next.timeoutMs, 1, LONGEST_MS)
+  return next
+}
+
+/** A week: a longer attempt or backoff is a mistake in the unit. */
+const LONGEST_MS = 7 * 24 * 3_600_000
+
+/** @throws ForebayError INVALID_OPTION. */
+export function between(path: string, value: unknown, least: number, most: number): void {
+  if (typeof value === 'number' && value >= least && value <= most) return
+  const bounds = least === Number.MIN_VALUE ? `above 0 and at most ${most}` : `from ${least} to ${most}`
+  throw new ForebayError('INVALID_OPTION', `${path} is a number ${bounds}, not ${String(value)}.`, { path })
+}
+
+function whole(path: string, value: number, least: number, most: number): void {
+  between(path, value, least, most)
+  if (!Number.isInteger(value)) throw new ForebayError('INVALID_OPTION', `${path} is a whole number, not ${value}.`, { path })
 }

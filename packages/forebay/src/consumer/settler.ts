@@ -1,0 +1,63 @@
+/**
+ * Settler: stores how attempts ended. Attempts that end close together share one call to the backend; a call that fails is
+ * repeated with backoff until the lease is over or the consumer gives up, since settling twice is harmless.
+ */
+
+import type { QueueService, SettleResult, Settlement } from '../backends/queue-service.ts'
+import { type Clock, sleep } from '../clock.ts'
+import { asForebayError, type ForebayError } from '../errors.ts'
+import { fullJitter } from '../flow/backoff.ts'
+import { GroupCommit } from '../group-commit.ts'
+import type { RandomSource } from '../random.ts'
+import type { Lease } from './heartbeat.ts'
+
+export type Settled = 'settled' | 'stale'
+
+export const BACKEND_BACKOFF = { baseMs: 100, capMs: 5_000 } as const
+
+export class Settler {
+  readonly #clock: Clock
+  readonly #random: RandomSource
+  readonly #onError: (error: ForebayError, retryInMs: number) => void
+  readonly #group: GroupCommit<() => Settlement, SettleResult>
+
+  constructor(
+    service: QueueService,
+    clock: Clock,
+    random: RandomSource,
+    onError: (error: ForebayError, retryInMs: number) => void,
+  ) {
+    this.#clock = clock
+    this.#random = random
+    this.#onError = onError
+    // The token is read when the call is made, because a heartbeat may have changed it meanwhile.
+    this.#group = new GroupCommit((settlements) => service.settle(settlements.map((settlement) => settlement())))
+  }
+
+  /** Resolves when the settlement is durable, or `stale` when it can no longer be. `signal` ends the repeating. */
+  async settle(lease: Lease, settlement: (lease: Lease) => Settlement, signal: AbortSignal): Promise<Settled> {
+    for (let failed = 1; ; failed++) {
+      const result = await this.#try(() => settlement(lease))
+      if (result.status !== 'failed') return result.status
+      const retryInMs = fullJitter(failed, this.#random.next(), BACKEND_BACKOFF)
+      const over = lease.lost || signal.aborted || lease.endsAt < this.#clock.monotonic() + retryInMs
+      this.#onError(result.error, over ? 0 : retryInMs)
+      if (over || !(await this.#waited(retryInMs, signal))) return 'stale'
+    }
+  }
+
+  async #try(settlement: () => Settlement): Promise<SettleResult> {
+    try {
+      return await this.#group.add(settlement)
+    } catch (thrown) {
+      return { status: 'failed', error: asForebayError(thrown, 'BACKEND_UNAVAILABLE') }
+    }
+  }
+
+  #waited(ms: number, signal: AbortSignal): Promise<boolean> {
+    return sleep(this.#clock, ms, signal).then(
+      () => true,
+      () => false,
+    )
+  }
+}

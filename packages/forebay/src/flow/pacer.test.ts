@@ -1,0 +1,155 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { IDLE_MS, Pacer, TOLERANCE_MS } from './pacer.ts'
+
+/** Starts with a standing backlog: each as early as the pacer allows, but late by what `lateness` says. */
+function starts(pacer: Pacer, lateness: readonly number[], from = 0): number[] {
+  const at: number[] = []
+  let now = from
+  for (const late of lateness) {
+    now = Math.max(now, pacer.nextAt) + late
+    pacer.take(now)
+    at.push(now)
+  }
+  return at
+}
+
+function mostInAnyWindow(times: readonly number[], windowMs: number): number {
+  let most = 0
+  let first = 0
+  times.forEach((time, index) => {
+    while ((times[first] as number) <= time - windowMs) first++
+    most = Math.max(most, index - first + 1)
+  })
+  return most
+}
+
+const rates = fc.double({ min: 0.01, max: 50_000, noNaN: true })
+const latenesses = fc.array(fc.oneof(fc.constant(0), fc.double({ min: 0, max: 3, noNaN: true }), fc.double({ min: 0, max: 500, noNaN: true })), {
+  minLength: 2,
+  maxLength: 400,
+})
+
+describe('Pacer', () => {
+  it('law: in any window W it starts at most 1 + floor(r (W + tau))', () => {
+    fc.assert(
+      fc.property(rates, latenesses, fc.double({ min: 0.1, max: 5_000, noNaN: true }), fc.nat(1_000), (perSecond, lateness, windowMs, rampMs) => {
+        const at = starts(new Pacer({ perSecond, rampMs }), lateness)
+        const bound = 1 + Math.floor((perSecond * (windowMs + TOLERANCE_MS)) / 1_000 + 1e-6)
+        expect(mostInAnyWindow(at, windowMs)).toBeLessThanOrEqual(bound)
+      }),
+      { numRuns: 1_000 },
+    )
+  })
+
+  it('law: lateness within the tolerance costs nothing, so the mean is exact', () => {
+    fc.assert(
+      fc.property(rates, fc.array(fc.double({ min: 0, max: TOLERANCE_MS, noNaN: true }), { minLength: 10, maxLength: 300 }), (perSecond, lateness) => {
+        const interval = 1_000 / perSecond
+        // A start may not be later than its slot by more than the tolerance: lateness here is measured from the slot.
+        const pacer = new Pacer({ perSecond, rampMs: 0 })
+        lateness.forEach((late, index) => {
+          const slot = index * interval
+          const now = Math.max(slot + late, Math.max(0, pacer.nextAt))
+          pacer.take(now)
+        })
+        expect(pacer.nextAt).toBeGreaterThanOrEqual(lateness.length * interval - 1e-6 * lateness.length * interval - 1e-6)
+        expect(pacer.nextAt).toBeLessThanOrEqual(lateness.length * interval + TOLERANCE_MS + 1e-6 * lateness.length * interval)
+      }),
+      { numRuns: 1_000 },
+    )
+  })
+
+  it('releases no burst after a stall: of 300 ms only the tolerance is made up for', () => {
+    const pacer = new Pacer({ perSecond: 1_000, rampMs: 0 })
+    starts(pacer, new Array(100).fill(0))
+    const stalled = pacer.nextAt + 300
+    let burst = 0
+    while (pacer.nextAt <= stalled) {
+      pacer.take(stalled)
+      burst++
+    }
+    expect(burst).toBe(TOLERANCE_MS + 1)
+  })
+
+  it('ramps up when fresh, after idleness, a rest and a hold, and is exact afterwards', () => {
+    const perSecond = 100
+    const pacer = new Pacer({ perSecond, rampMs: 500 })
+    const countIn = (from: number, ms: number) => {
+      let count = 0
+      while (Math.max(pacer.nextAt, from) < from + ms) {
+        pacer.take(Math.max(pacer.nextAt, from))
+        count++
+      }
+      return count
+    }
+    expect(countIn(0, 500)).toBe(28) // 0.55 of 50, and the first
+    expect(countIn(500, 1_000)).toBe(100)
+    const idleEnd = 1_500 + IDLE_MS + 100
+    expect(countIn(idleEnd, 500)).toBe(28)
+    pacer.rest()
+    expect(countIn(idleEnd + 500, 500)).toBe(28)
+    pacer.hold(idleEnd + 3_000)
+    expect(countIn(idleEnd + 1_000, 2_000)).toBe(0)
+    expect(countIn(idleEnd + 3_000, 500)).toBe(28)
+  })
+
+  it('changes its rate without a jump or a stall', () => {
+    fc.assert(
+      fc.property(rates, rates, fc.double({ min: 0, max: 1, noNaN: true }), fc.nat(1_000), (before, after, share, rampMs) => {
+        const pacer = new Pacer({ perSecond: before, rampMs })
+        pacer.take(0)
+        const now = share * pacer.nextAt
+        const left = pacer.nextAt - now
+        pacer.change({ perSecond: after, rampMs }, now)
+        expect(pacer.nextAt - now).toBeCloseTo((left * before) / after, 6)
+      }),
+      { numRuns: 1_000 },
+    )
+  })
+
+  it('keeps a hold over a change of rate, and a longer hold over a shorter one', () => {
+    const pacer = new Pacer({ perSecond: 10, rampMs: 0 })
+    pacer.take(0)
+    pacer.hold(5_000)
+    pacer.hold(3_000)
+    pacer.change({ perSecond: 1_000, rampMs: 0 }, 100)
+    expect(pacer.nextAt).toBe(5_000)
+  })
+
+  it('tells how many starts fit, as many as then happen', () => {
+    fc.assert(
+      fc.property(fc.double({ min: 0.1, max: 1_000, noNaN: true }), fc.double({ min: 0, max: 1_000, noNaN: true }), (perSecond, span) => {
+        const pacer = new Pacer({ perSecond, rampMs: 0 })
+        pacer.take(0)
+        const now = pacer.nextAt / 2
+        const told = pacer.startsUntil(now + span, now)
+        let happened = 0
+        while (pacer.nextAt <= now + span + 1e-9) {
+          pacer.take(Math.max(now, pacer.nextAt))
+          happened++
+        }
+        expect(Math.abs(told - happened)).toBeLessThanOrEqual(happened > 500 ? 1 : 0)
+      }),
+      { numRuns: 1_000 },
+    )
+  })
+
+  it('without a limit everything may start at once, and a hold still holds', () => {
+    const pacer = new Pacer({ perSecond: Number.POSITIVE_INFINITY, rampMs: 500 })
+    pacer.take(10)
+    pacer.take(10)
+    expect(pacer.startsUntil(10, 10)).toBe(Number.POSITIVE_INFINITY)
+    pacer.hold(50)
+    expect(pacer.startsUntil(49, 10)).toBe(0)
+    pacer.take(50)
+    pacer.take(50)
+  })
+
+  it('refuses a rate that is not above 0, and a start before its time', () => {
+    for (const perSecond of [0, -1, Number.NaN]) expect(() => new Pacer({ perSecond, rampMs: 0 })).toThrow(/above 0/)
+    const pacer = new Pacer({ perSecond: 1, rampMs: 0 })
+    pacer.take(0)
+    expect(() => pacer.take(999)).toThrow(/too early/)
+  })
+})

@@ -1,0 +1,112 @@
+/**
+ * What a task must be to come in: its fields within their bounds, its payload JSON and not too large, and no wish beyond
+ * what the backend can keep. Everything is refused here, before anything is stored, with the path of the fault.
+ */
+
+import type { Capabilities, NewTask } from '../backends/queue-service.ts'
+import { ForebayError, messageOf } from '../errors.ts'
+import { TASK_BOUNDS, type TaskInput } from '../task.ts'
+
+export interface AdmissionRules {
+  readonly backend: string
+  readonly capabilities: Capabilities
+  readonly maxPayloadBytes: number
+  readonly dedupWindowMs: number
+}
+
+/** @throws ForebayError INVALID_TASK, INVALID_PAYLOAD, PAYLOAD_TOO_LARGE or UNSUPPORTED. */
+export function admit(input: TaskInput, newId: () => string, rules: AdmissionRules): NewTask {
+  checkFields(input)
+  const { capabilities, backend } = rules
+  const delayMs = input.delayMs ?? 0
+  if (delayMs > capabilities.maxDelayMs) {
+    throw unsupported(`a delay of ${delayMs} ms; its longest is ${capabilities.maxDelayMs} ms`, backend, 'delayMs')
+  }
+  if (input.priority && capabilities.priority === 'none') throw unsupported('priorities', backend, 'priority')
+  if (input.dedupId !== undefined && capabilities.maxDedupWindowMs < rules.dedupWindowMs) {
+    throw unsupported(`a dedup window of ${rules.dedupWindowMs} ms`, backend, 'dedupId')
+  }
+  return {
+    id: input.id ?? newId(),
+    type: input.type,
+    payload: serialize(input, rules.maxPayloadBytes),
+    priority: input.priority ?? 0,
+    delayMs,
+    ...(input.key !== undefined && { key: input.key }),
+    ...(input.ttlMs !== undefined && { ttlMs: input.ttlMs }),
+    ...(input.dedupId !== undefined && { dedup: { id: input.dedupId, windowMs: rules.dedupWindowMs } }),
+    ...(input.headers !== undefined && { headers: input.headers }),
+  }
+}
+
+function checkFields(input: TaskInput): void {
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) {
+    throw invalid('A task is an object with at least a type and a payload', '')
+  }
+  for (const field of Object.keys(input)) {
+    if (!FIELDS.has(field)) throw invalid(`A task has no field "${field}"; it has: ${[...FIELDS].join(', ')}`, field)
+  }
+  checkText(input.type, 'type', TASK_BOUNDS.typeChars, true)
+  checkText(input.id, 'id', TASK_BOUNDS.idChars)
+  checkText(input.key, 'key', TASK_BOUNDS.keyChars)
+  checkText(input.dedupId, 'dedupId', TASK_BOUNDS.dedupIdChars)
+  checkSpan(input.delayMs, 'delayMs', 0)
+  checkSpan(input.ttlMs, 'ttlMs', 1)
+  const { priority, headers } = input
+  if (priority !== undefined && !(Number.isInteger(priority) && Math.abs(priority) <= TASK_BOUNDS.priority)) {
+    throw invalid(`priority is a whole number from ${-TASK_BOUNDS.priority} to ${TASK_BOUNDS.priority}`, 'priority')
+  }
+  if (headers !== undefined) checkHeaders(headers)
+}
+
+const FIELDS = new Set(['type', 'payload', 'id', 'priority', 'key', 'delayMs', 'ttlMs', 'dedupId', 'headers'])
+
+function checkText(value: unknown, field: string, longest: number, required = false): void {
+  if (value === undefined && !required) return
+  if (typeof value !== 'string' || value.length === 0 || value.length > longest) {
+    throw invalid(`${field} is a text of 1 to ${longest} characters`, field)
+  }
+}
+
+/** A hundred years: beyond any honest wish, and far within what a double counts exactly. */
+const LONGEST_SPAN_MS = 100 * 365 * 24 * 3_600_000
+
+function checkSpan(value: unknown, field: string, least: number): void {
+  if (value === undefined) return
+  if (typeof value !== 'number' || !(value >= least && value <= LONGEST_SPAN_MS)) {
+    throw invalid(`${field} is a number of milliseconds, at least ${least}`, field)
+  }
+}
+
+function checkHeaders(headers: unknown): void {
+  const entries = typeof headers === 'object' && headers !== null ? Object.entries(headers) : undefined
+  if (!entries?.every(([, value]) => typeof value === 'string')) throw invalid('headers are an object of texts', 'headers')
+  if (Buffer.byteLength(JSON.stringify(headers)) > TASK_BOUNDS.headersBytes) {
+    throw invalid(`headers are at most ${TASK_BOUNDS.headersBytes} bytes together`, 'headers')
+  }
+}
+
+function serialize(input: TaskInput, maxPayloadBytes: number): string {
+  let text: string | undefined
+  try {
+    text = JSON.stringify(input.payload)
+  } catch (cause) {
+    throw new ForebayError('INVALID_PAYLOAD', `The payload is not JSON: ${messageOf(cause)}.`, { path: 'payload', cause })
+  }
+  if (text === undefined) throw new ForebayError('INVALID_PAYLOAD', 'The payload is not JSON: it is missing or a function.', { path: 'payload' })
+  const bytes = Buffer.byteLength(text)
+  if (bytes > maxPayloadBytes) {
+    const message = `The payload has ${bytes} bytes, and this queue takes at most ${maxPayloadBytes}. Nothing was stored.`
+    throw new ForebayError('PAYLOAD_TOO_LARGE', message, { path: 'payload' })
+  }
+  return text
+}
+
+function invalid(sentence: string, path: string): ForebayError {
+  return new ForebayError('INVALID_TASK', `${sentence}. Nothing was stored.`, { path })
+}
+
+function unsupported(wish: string, backend: string, path: string): ForebayError {
+  const message = `The ${backend} backend cannot keep ${wish}. Nothing was stored; sqlite, postgres and redis can.`
+  return new ForebayError('UNSUPPORTED', message, { path })
+}
