@@ -1,0 +1,44 @@
+import { defineConfig } from 'vitest/config'
+
+/** Tests that run real processes, real sockets or a browser, or that measure real time: one file after another. */
+const IN_REAL_TIME = ['**/*.real.test.ts', 'test/{e2e,browser,package,gateway,faults}/**/*.test.ts']
+/** Tools that read the whole tree: lint, types, imports, dead code. */
+const OF_THE_TREE = ['test/tidy/**/*.test.ts']
+const NEVER = ['**/node_modules/**', '**/dist/**']
+
+export default defineConfig({
+  test: {
+    reporters: ['default'],
+    projects: [
+      {
+        test: {
+          name: 'tidy',
+          include: OF_THE_TREE,
+          exclude: NEVER,
+          testTimeout: 120_000,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          name: 'unit',
+          include: ['packages/*/src/**/*.test.{ts,tsx}', 'test/**/*.test.ts'],
+          exclude: [...NEVER, ...OF_THE_TREE, ...IN_REAL_TIME],
+          testTimeout: 15_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          name: 'real',
+          include: IN_REAL_TIME,
+          exclude: NEVER,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          fileParallelism: false,
+          sequence: { groupOrder: 2 },
+        },
+      },
+    ],
+  },
+})
