@@ -31,11 +31,7 @@ export interface FluidBound {
  * @param work The work of each arrival, at least 0. Default: 1 each.
  * @throws ForebayError `INVALID_OPTION` for a rate that is not above 0, times that go back, or missing work.
  */
-export function fluidBound(
-  arrivalsMs: ArrayLike<number>,
-  ratePerSecond: number,
-  work?: ArrayLike<number>,
-): FluidBound {
+export function fluidBound(arrivalsMs: ArrayLike<number>, ratePerSecond: number, work?: ArrayLike<number>): FluidBound {
   if (!(ratePerSecond > 0)) throw new ForebayError('INVALID_OPTION', `rate: must be above 0, and is ${ratePerSecond}.`)
   const perMs = ratePerSecond / 1_000
   const waitsMs = new Float64Array(arrivalsMs.length)
@@ -44,7 +40,8 @@ export function fluidBound(
   for (let k = 0; k < arrivalsMs.length; k++) {
     if (k > 0) {
       const gap = at(arrivalsMs, k) - at(arrivalsMs, k - 1)
-      if (!(gap >= 0)) throw new ForebayError('INVALID_OPTION', `arrivals: number ${k + 1} comes before the one ahead of it.`)
+      if (!(gap >= 0))
+        throw new ForebayError('INVALID_OPTION', `arrivals: number ${k + 1} comes before the one ahead of it.`)
       wait = Math.max(0, wait + workOf(work, k - 1) / perMs - gap)
     }
     waitsMs[k] = wait

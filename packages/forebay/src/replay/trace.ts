@@ -109,7 +109,8 @@ function rowsReader(refuse: Refuse): RowReader {
   let last = Number.NEGATIVE_INFINITY
   return (line, number, add) => {
     const time = timeOf(firstCell(line))
-    if (time === undefined) return refuse(number, `"${cut(firstCell(line))}" is not a time such as 2023-11-16 18:17:03.97`)
+    if (time === undefined)
+      return refuse(number, `"${cut(firstCell(line))}" is not a time such as 2023-11-16 18:17:03.97`)
     if (time < last) refuse(number, 'its time is before that of the row ahead of it; rows must be in order')
     last = time
     origin ??= time
