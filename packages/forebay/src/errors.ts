@@ -28,6 +28,7 @@ export const ERROR_CODES = {
   METHOD_NOT_ALLOWED: { status: 405, exit: 2, todo: 'See /openapi.json for the methods of this path.' },
   UNAUTHORIZED: { status: 401, exit: 2, todo: 'Send one of the configured tokens as Authorization: Bearer.' },
   FORBIDDEN_ORIGIN: { status: 403, exit: 2, todo: 'Call the gateway from a server or its own page, not from another site.' },
+  TOO_BUSY: { status: 503, exit: 1, todo: 'Try again after the time in Retry-After.' },
   DEDUP_CONFLICT: { status: 409, exit: 1, todo: 'Use a new dedup id for a different task.' },
 
   // While a task runs

@@ -1,0 +1,41 @@
+/** What users import. Inside the house, import the file itself. */
+
+export type {
+  Bounds,
+  Capabilities,
+  Claim,
+  ClaimRef,
+  ClaimRequest,
+  DeadLetter,
+  DeadLetters,
+  DeadPage,
+  Dedup,
+  Depth,
+  ExtendResult,
+  FoundTask,
+  KeptResult,
+  NewTask,
+  PushResult,
+  QueueService,
+  Settlement,
+  SettleResult,
+  StoredTask,
+  Totals,
+} from './backends/queue-service.ts'
+export type { CancelTimer, Clock } from './clock.ts'
+export { systemClock, VirtualClock } from './clock.ts'
+export type { Handler, HandlerContext } from './consumer/attempt.ts'
+export type { ConsumerEvents, ConsumerState } from './consumer/events.ts'
+export { LeveledConsumer } from './consumer/leveled-consumer.ts'
+export type { ConsumerLimits, ConsumerOptions, Limits, RateOptions, RetryOptions } from './consumer/options.ts'
+export type { Completed, Dead, Outcome, Released, Retried } from './consumer/outcome.ts'
+export { complete, dead, release, retryIn } from './consumer/outcome.ts'
+export type { ErrorCode, ErrorDetails } from './errors.ts'
+export { ERROR_CODES, ForebayError } from './errors.ts'
+export type { EnqueueResult } from './queue/load-leveling-queue.ts'
+export { LoadLevelingQueue } from './queue/load-leveling-queue.ts'
+export type { Enqueued, QueueEvents, QueueOptions } from './queue/options.ts'
+export type { AnyTaskTypes, InputOf, TaskOf, TaskTypes } from './queue/task-types.ts'
+export type { RandomSource } from './random.ts'
+export { seededRandom, systemRandom } from './random.ts'
+export type { DeadReason, FailedAttempt, Task, TaskId, TaskInput } from './task.ts'

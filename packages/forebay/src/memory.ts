@@ -1,0 +1,3 @@
+/** `forebay/memory`: the memory backend, made by hand. */
+
+export { openMemory } from './backends/memory/memory-queue-service.ts'
