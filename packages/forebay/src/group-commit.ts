@@ -31,11 +31,6 @@ export class GroupCommit<Item, Result> {
     })
   }
 
-  /** Resolves when everything that was added so far has been answered. */
-  async drained(): Promise<void> {
-    while (this.#working) await this.#working
-  }
-
   async #work(): Promise<void> {
     await Promise.resolve()
     while (this.#waiting.length > 0) {

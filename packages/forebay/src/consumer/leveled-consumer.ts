@@ -73,6 +73,8 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
   #giveUp = new AbortController()
   readonly #releasing = new Set<Promise<unknown>>()
   #stopping: Promise<void> | undefined
+  /** Counts calls of start and stop: of two that overlap the later one wins. */
+  #wish = 0
 
   /** @throws ForebayError INVALID_OPTION. */
   constructor(queue: LoadLevelingQueue<Types>, handler: Handler<Types>, options: ConsumerOptions = {}) {
@@ -115,8 +117,10 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
 
   /** Begins to claim and run tasks. Harmless when it runs already; after a stop it starts anew. */
   async start(): Promise<void> {
-    await this.#stopping
-    if (this.#state !== 'stopped') return
+    const wish = ++this.#wish
+    if (this.#stopping) await this.#stopping
+    // A stop that was asked for meanwhile is the later wish, and stands.
+    if (this.#state !== 'stopped' || wish !== this.#wish) return
     this.#giveUp = new AbortController()
     this.#become('running')
     this.#turn()
@@ -151,6 +155,7 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
    * has not. Afterwards nothing of it runs. Works twice, before `start` and during it.
    */
   stop(options: { readonly graceMs?: number } = {}): Promise<void> {
+    this.#wish++
     if (this.#state === 'stopped') return Promise.resolve()
     this.#stopping ??= this.#stop(options.graceMs ?? 10_000).finally(() => {
       this.#stopping = undefined

@@ -37,6 +37,7 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
   readonly #full: FullQueue
   readonly #events = new Emitter<QueueEvents>()
   readonly #pushes: GroupCommit<Admitted, PushResult>
+  readonly #underWay = new Set<Promise<unknown>>()
   #closed: Promise<void> | undefined
 
   private constructor(service: QueueService, options: QueueOptions<Types>) {
@@ -84,10 +85,10 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
   }
 
   /** Stores many tasks, each on its own merits, in order; resolves with what became of each. */
-  async enqueueMany(inputs: readonly InputOf<Types>[]): Promise<EnqueueResult[]> {
-    // All are admitted before the first is stored, so that a slow validator does not change their order.
-    const admitted = await Promise.all(inputs.map((input) => this.#admit(input)))
-    return Promise.all(inputs.map((input, index) => this.#store(input, admitted[index] as NewTask | ForebayError)))
+  enqueueMany(inputs: readonly InputOf<Types>[]): Promise<EnqueueResult[]> {
+    const work = this.#enqueueMany(inputs)
+    this.#underWay.add(work)
+    return work.finally(() => this.#underWay.delete(work))
   }
 
   /** How full the queue is. */
@@ -115,8 +116,14 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
 
   /** Waits for enqueues that are under way, then lets go of the backend. Works twice. */
   close(): Promise<void> {
-    this.#closed ??= this.#pushes.drained().then(() => this.service.close())
+    this.#closed ??= Promise.all(this.#underWay).then(() => this.service.close())
     return this.#closed
+  }
+
+  async #enqueueMany(inputs: readonly InputOf<Types>[]): Promise<EnqueueResult[]> {
+    // All are admitted before the first is stored, so that a slow validator does not change their order.
+    const admitted = await Promise.all(inputs.map((input) => this.#admit(input)))
+    return Promise.all(inputs.map((input, index) => this.#store(input, admitted[index] as NewTask | ForebayError)))
   }
 
   async #admit(input: InputOf<Types>): Promise<NewTask | ForebayError> {
