@@ -11,7 +11,7 @@ import { fluidBound } from '../planner/fluid.ts'
 import { backlogOf, outputWhileBacklogged } from './backlog.ts'
 import { mean, percentile } from './statistics.ts'
 
-/** How the door ended a request: 2xx; 429 or 503; anything else, or no answer. */
+/** How the door ended a request: 2xx; 429, or 503 with `Retry-After`; anything else, or no answer. */
 export type DoorEnd = 'accepted' | 'refused' | 'failed'
 
 /** One request as it reached the downstream; a retried one arrives more than once. */
@@ -54,7 +54,7 @@ export interface ReplayFigures {
   readonly offered: number
   /** Answered with 2xx by the door: by a queue, they were stored; by a target, they were served. */
   readonly accepted: number
-  /** Answered with 429 or 503 by the door, the last time that they were sent. */
+  /** Answered with 429, or 503 with `Retry-After`, by the door, the last time that they were sent. */
   readonly refused: number
   /** Answered with 2xx by the downstream (by a target: in time). */
   readonly completed: number
