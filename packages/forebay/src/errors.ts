@@ -36,7 +36,7 @@ export const ERROR_CODES = {
   TASK_TIMEOUT: { status: 504, exit: 1, todo: 'Raise timeoutMs, or make the handler obey its signal.' },
   TARGET_REFUSED: { status: 502, exit: 2, todo: 'Add the address to allowPrivateTargets if it is meant to be reached.' },
   TARGET_FAILED: { status: 502, exit: 1, todo: 'See the dead letter for what the target answered.' },
-  REPLY_TIMEOUT: { status: 504, exit: 1, todo: 'The task is still queued: ask for its result at the status URL.' },
+  TASK_EXPIRED: { status: 504, exit: 1, todo: 'Send it again with a longer ttlMs, or without one; it never ran.' },
 
   // Configuration and use
   INVALID_CONFIG: { status: 500, exit: 2, todo: 'Correct the line that the message names.' },
