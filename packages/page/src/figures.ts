@@ -1,0 +1,34 @@
+/** What the gateway sends at `/v1/live`, as far as the page reads it. */
+
+export interface FlowCounts {
+  readonly offered: number
+  readonly accepted: number
+  readonly refused: number
+  readonly started: number
+  readonly completed: number
+  readonly retried: number
+  readonly dead: number
+}
+
+export type QueueState = 'running' | 'paused' | 'stopping' | 'stopped'
+
+export interface QueueFigures {
+  readonly name: string
+  readonly state: QueueState
+  readonly depth: Readonly<Record<'ready' | 'delayed' | 'inFlight' | 'dead', number>> | null
+  readonly oldestReadyAgeMs: number | null
+  readonly perSecond: FlowCounts
+  readonly totals: FlowCounts
+  readonly limit: { readonly ratePerSecond: number | null; readonly concurrency: number }
+}
+
+export interface Sample {
+  /** Epoch milliseconds, by the gateway's clock. */
+  readonly at: number
+  readonly queues: readonly QueueFigures[]
+}
+
+export interface History {
+  readonly everyMs: number
+  readonly samples: readonly Sample[]
+}

@@ -1,0 +1,48 @@
+/** The least gateway that has the live page: queues in memory, consumers, the page's routes, on a port of its own. */
+
+import fastify from 'fastify'
+import { sleep, systemClock } from '../../packages/forebay/src/clock.ts'
+import { LeveledConsumer } from '../../packages/forebay/src/consumer/leveled-consumer.ts'
+import type { ConsumerOptions } from '../../packages/forebay/src/consumer/options.ts'
+import { registerLive } from '../../packages/forebay/src/gateway/live.ts'
+import { registerPage } from '../../packages/forebay/src/gateway/page.ts'
+import { registerPausing } from '../../packages/forebay/src/gateway/pausing.ts'
+import { LoadLevelingQueue } from '../../packages/forebay/src/queue/load-leveling-queue.ts'
+
+export interface LiveGateway {
+  readonly url: string
+  readonly port: number
+  readonly queue: LoadLevelingQueue
+  close(): Promise<void>
+}
+
+/** @param name What the page is to call its one queue, whatever characters are in it. */
+export async function startLiveGateway(
+  options: ConsumerOptions,
+  { name = 'orders', port = 0, maxDepth = 1_000 } = {},
+): Promise<LiveGateway> {
+  const queue = await LoadLevelingQueue.open('memory:', { maxDepth })
+  const consumer = new LeveledConsumer(queue, handle, options)
+  const app = fastify()
+  const gateway = { queues: new Map([[name, { name, queue, consumer }]]) }
+  registerLive(app, gateway)
+  registerPausing(app, gateway)
+  registerPage(app)
+  await consumer.start()
+  const url = await app.listen({ host: '127.0.0.1', port })
+  return {
+    url,
+    port: Number(new URL(url).port),
+    queue,
+    close: async () => {
+      await app.close()
+      await consumer.stop({ graceMs: 0 })
+      await queue.close()
+    },
+  }
+}
+
+async function handle({ payload }: { readonly payload: unknown }): Promise<void> {
+  await sleep(systemClock, 30)
+  if (payload === 'fails') throw new Error('<img src=x onerror="document.title=1">')
+}
