@@ -5,6 +5,8 @@
  * `monotonic()` is for durations and due times, and does not jump when somebody sets the clock.
  */
 
+import { readFileSync } from 'node:fs'
+
 /** Cancels a timer; harmless after it fired. */
 export type CancelTimer = () => void
 
@@ -13,6 +15,11 @@ export interface Clock {
   now(): number
   /** Milliseconds since an arbitrary origin, fractional. Never goes back. */
   monotonic(): number
+  /**
+   * Names the origin of `monotonic()`: readings of clocks with the same name can be compared, also across threads and
+   * processes. Without it they can be compared with no other clock's.
+   */
+  readonly origin?: string
   /** Calls `fire` once, not before `delayMs` by `monotonic()`. `background` timers do not keep the process alive. */
   after(delayMs: number, fire: () => void, options?: { readonly background?: boolean }): CancelTimer
 }
@@ -21,20 +28,29 @@ export interface Clock {
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 class SystemClock implements Clock {
+  #origin: string | undefined
+
   now(): number {
     return Date.now()
   }
 
+  /** By the operating system's monotonic clock, which all processes of one boot share. */
   monotonic(): number {
-    return performance.now()
+    return Number(process.hrtime.bigint()) / 1e6
+  }
+
+  /** The machine's boot where the system names it (Linux); elsewhere one name for all boots. */
+  get origin(): string {
+    this.#origin ??= bootName()
+    return this.#origin
   }
 
   after(delayMs: number, fire: () => void, options: { readonly background?: boolean } = {}): CancelTimer {
-    const due = performance.now() + delayMs
+    const due = this.monotonic() + delayMs
     let handle: NodeJS.Timeout | undefined
     const arm = () => {
       // Node may fire up to a millisecond early (nodejs/node#26578): then the rest is waited for again.
-      const left = due - performance.now()
+      const left = due - this.monotonic()
       if (left <= 0 && handle !== undefined) return fire()
       handle = setTimeout(arm, Math.min(Math.max(Math.ceil(left), 0), LONGEST_TIMER_MS))
       if (options.background) handle.unref()
@@ -44,7 +60,20 @@ class SystemClock implements Clock {
   }
 }
 
-export const systemClock: Clock = new SystemClock()
+function bootName(): string {
+  try {
+    return `boot ${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()}`
+  } catch {
+    return 'boot unknown'
+  }
+}
+
+export const systemClock: Clock & { readonly origin: string } = new SystemClock()
+
+/** Stops this whole thread for `ms`: only for a thread that has nothing else to do, such as a backend's worker. */
+export function pauseThread(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
+}
 
 /** Resolves after `delayMs`, or rejects with the signal's reason as soon as it aborts. */
 export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
