@@ -1,0 +1,155 @@
+/** The gateway's configuration: every field, its default and its bounds. The words of the errors are in config-errors.ts. */
+
+import { isIP } from 'node:net'
+import ipaddr from 'ipaddr.js'
+import { z } from 'zod'
+import { ForebayError } from '../errors.ts'
+import { parseListen } from './listen-address.ts'
+
+const WEEK_MS = 7 * 24 * 3_600_000
+
+const ms = (least: number, most = WEEK_MS) => z.number().min(least).max(most)
+const count = (least: number, most: number) => z.int().min(least).max(most)
+
+/** A short form is spelled out before it is judged, so that faults have one place. */
+const shorthand = <Shape extends z.ZodType>(field: string, schema: Shape) =>
+  z.preprocess((given) => (isMapping(given) || given === undefined ? given : { [field]: given }), schema)
+
+function isMapping(given: unknown): boolean {
+  return typeof given === 'object' && given !== null
+}
+
+/** What the HTTP side puts up with. */
+export const limitsShape = {
+  /** Bytes of one request's body, or of one line of NDJSON. */
+  bodyBytes: count(1_024, 1_073_741_824).default(1_048_576),
+  /** Bytes of one NDJSON request in all. */
+  streamBytes: count(1_024, 1_099_511_627_776).default(268_435_456),
+  /** Tasks in one request. */
+  batchTasks: count(1, 1_000_000).default(100_000),
+  /** Bytes of one request's headers in all, and how many there may be. */
+  headerBytes: count(1_024, 1_048_576).default(16_384),
+  headers: count(10, 2_000).default(100),
+  /** Until a request's headers, and all of it, must have arrived. */
+  headersTimeoutMs: ms(100).default(10_000),
+  requestTimeoutMs: ms(100).default(60_000),
+  /** How long an idle connection stays open. */
+  keepAliveMs: ms(1).default(65_000),
+  connections: count(1, 1_000_000).default(10_000),
+}
+
+const httpUrl = z.string().superRefine((text, context) => {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  const fault = !url
+    ? `"${text}" is no URL`
+    : url.protocol !== 'http:' && url.protocol !== 'https:'
+      ? `${url.protocol} is no scheme that the gateway calls; write http://... or https://...`
+      : url.username !== '' || url.password !== ''
+        ? 'a URL with a password in it ends up in logs; use target.headers'
+        : undefined
+  if (fault) context.addIssue({ code: 'custom', message: fault })
+})
+
+const headerName = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/, 'is no header name')
+const headerValue = z.string().regex(/^[\t\x20-\x7e\x80-\xff]{0,8192}$/, 'a header value has no line breaks or control characters')
+
+export const targetShape = {
+  url: httpUrl,
+  method: z.enum(['POST', 'PUT', 'PATCH']).default('POST'),
+  /** Set on each request, over what a caller sent. */
+  headers: z.record(headerName, headerValue).default({}),
+  /** For one attempt, its answer included. */
+  timeoutMs: ms(1).default(30_000),
+}
+
+export const rateShape = {
+  perSecond: z.number().positive().max(50_000),
+  rampMs: ms(0, 3_600_000).default(500),
+}
+
+export const retryShape = {
+  maxAttempts: count(1, 1_000).default(3),
+  baseMs: ms(0).default(1_000),
+  capMs: ms(0).default(60_000),
+}
+
+export const queueShape = {
+  /** Where the tasks go. */
+  target: shorthand('url', z.strictObject(targetShape)),
+  /** Starts per second, retries included. */
+  rate: shorthand('perSecond', z.strictObject(rateShape)),
+  /** How many run at once. */
+  concurrency: count(1, 10_000).default(8),
+  retry: z.strictObject(retryShape).prefault({}),
+  /** Whether it starts paused. */
+  paused: z.boolean().default(false),
+  maxDepth: count(1, Number.MAX_SAFE_INTEGER).default(100_000),
+  maxBytes: count(1, Number.MAX_SAFE_INTEGER).optional(),
+  maxPayloadBytes: count(1, 1_073_741_824).default(262_144),
+  dedupWindowMs: count(1, 30 * 24 * 3_600_000).default(300_000),
+  /** What becomes of a task that the target answers with 4xx: dead at once, retried, or done with that answer. */
+  onClientError: z.enum(['dead', 'retry', 'complete']).default('dead'),
+  /** The longest quiet that a target's Retry-After may ask for. */
+  maxRetryAfterMs: ms(1_000).default(300_000),
+  /** How long a result can be asked for; the gateway's own value if absent. 0: not at all. */
+  keepResultsMs: ms(0, 365 * 24 * 3_600_000).optional(),
+  /** Whether callers may name a URL that the result is posted to. */
+  callbacks: z.boolean().default(false),
+}
+
+/** No ".": `<queue>.callbacks` is the gateway's own. */
+const queueName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/, 'a queue name has letters, digits, "_" and "-", at most 64')
+
+const listen = z.string().superRefine((text, context) => {
+  try {
+    parseListen(text)
+  } catch (thrown) {
+    context.addIssue({ code: 'custom', message: thrown instanceof ForebayError ? thrown.message : String(thrown) })
+  }
+})
+
+const token = z
+  .string()
+  .regex(/^(sha256:[0-9a-f]{64}|(?!sha256:)[\x21-\x7e]{16,512})$/, 'a token has 16 to 512 visible characters, or is "sha256:" and 64 hex digits')
+
+const addressRange = z.string().refine((text) => isIP(text) !== 0 || ipaddr.isValidCIDR(text), 'is no address range such as 10.1.0.0/16')
+
+export const configShape = {
+  /** Where the gateway listens. Anything but loopback needs tokens. */
+  listen: listen.default('127.0.0.1:8080'),
+  /** A backend URL. */
+  storage: z.string().min(1).default('sqlite:forebay.db'),
+  /** Who may call, as Authorization: Bearer. None: anybody on this machine. */
+  tokens: z.array(token).max(1_000).default([]),
+  /** Ranges of private addresses that targets and callbacks may have. */
+  allowPrivateTargets: z.array(addressRange).max(1_000).default([]),
+  /** The longest that a caller waits for its answer. */
+  replyWaitMs: ms(0, 3_600_000).default(30_000),
+  /** The largest answer that is kept and passed back. */
+  replyBytes: count(0, 67_108_864).default(1_048_576),
+  keepResultsMs: ms(0, 365 * 24 * 3_600_000).default(3_600_000),
+  /** How long a stop waits for running tasks. */
+  graceMs: ms(0, 3_600_000).default(10_000),
+  limits: z.strictObject(limitsShape).prefault({}),
+  queues: z.record(queueName, z.strictObject(queueShape)).refine((queues) => Object.keys(queues).length > 0, 'at least one queue is needed'),
+}
+
+export const configSchema = z.strictObject(configShape)
+
+export type GatewayConfig = z.output<typeof configSchema>
+export type QueueSettings = GatewayConfig['queues'][string]
+export type HttpLimits = GatewayConfig['limits']
+
+/** The fields that are known at a place of the configuration: for the hint at a mistyped one. */
+export function knownFields(path: readonly PropertyKey[]): string[] {
+  const [first, , third] = path
+  const shape =
+    path.length === 0
+      ? configShape
+      : first === 'limits'
+        ? limitsShape
+        : third === undefined
+          ? queueShape
+          : { target: targetShape, rate: rateShape, retry: retryShape }[String(third)]
+  return Object.keys(shape ?? {})
+}
