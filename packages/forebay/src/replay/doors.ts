@@ -3,12 +3,16 @@
 import { Pool } from 'undici'
 import type { Clock } from '../clock.ts'
 import { ForebayError, messageOf } from '../errors.ts'
+import { retryAfterMs } from '../gateway/retry-after.ts'
 import type { LoadLevelingQueue } from '../queue/load-leveling-queue.ts'
 import { formatReplayId, REPLAY_HEADER } from './arrival-log.ts'
 import type { Answer, Door } from './load.ts'
 
 /** Sockets to one door, at most; further requests wait for one, and their wait counts. */
 const SOCKETS = 512
+
+/** A producer obeys no longer a wish than this. */
+const LONGEST_RETRY_MS = 3_600_000
 
 export interface OpenDoor {
   readonly knock: Door
@@ -81,16 +85,10 @@ function httpDoor(url: URL, clock: Clock, messageFor: (index: number) => Message
 /** A refusal is orderly if it is a 429, or a 503 that says when to come again; a bare 503 is a failure like any 5xx. */
 export function answerOf(status: number, retryAfter: unknown, clock: Clock): Answer {
   if (status >= 200 && status < 300) return { end: 'accepted' }
-  const retryAfterMs = retryAfterMsOf(retryAfter, clock)
-  if (status === 429 || (status === 503 && retryAfterMs !== undefined)) return { end: 'refused', retryAfterMs }
+  const header = typeof retryAfter === 'string' ? retryAfter : undefined
+  const retryMs = retryAfterMs(header, clock.now(), LONGEST_RETRY_MS)
+  if (status === 429 || (status === 503 && retryMs !== undefined)) return { end: 'refused', retryAfterMs: retryMs }
   return { end: 'failed', why: `status ${status}` }
-}
-
-function retryAfterMsOf(header: unknown, clock: Clock): number | undefined {
-  if (typeof header !== 'string') return undefined
-  if (/^\d{1,9}$/.test(header)) return Number(header) * 1_000
-  const date = Date.parse(header)
-  return Number.isNaN(date) ? undefined : Math.max(0, date - clock.now())
 }
 
 function codeOf(thrown: unknown): string {

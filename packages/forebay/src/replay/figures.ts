@@ -40,6 +40,8 @@ export interface ReplayRecord {
   /** Accepted requests that ended as dead letters, and those still queued when the replay gave up. */
   readonly dead: number
   readonly stillQueued: number
+  /** How many the queue itself says it completed, for when nobody at the downstream could be asked. */
+  readonly completedByCount?: number
 }
 
 export interface WaitFigures {
@@ -127,6 +129,7 @@ function endsOf(record: ReplayRecord, accepted: number): Ends {
     else if (end === 'refused') refused += 1
     else if (end === 'failed') failedAtDoor += 1
   })
+  if (record.completedByCount !== undefined) completed = Math.min(accepted, record.completedByCount)
   const offered = record.door.length
   const failed = failedAtDoor + record.stillQueued
   const lost = Math.max(0, offered - completed - refused - failed - record.dead)

@@ -114,7 +114,7 @@ describe('what a door says', () => {
     [429, undefined, { end: 'refused', retryAfterMs: undefined }],
     [429, 'soon', { end: 'refused', retryAfterMs: undefined }],
     [503, 'Thu, 01 Jan 2026 12:00:07 GMT', { end: 'refused', retryAfterMs: 7_000 }],
-    [503, 'Thu, 01 Jan 2026 11:00:00 GMT', { end: 'refused', retryAfterMs: 0 }],
+    [503, 'Thu, 01 Jan 2026 11:00:00 GMT', { end: 'failed', why: 'status 503' }],
     [503, undefined, { end: 'failed', why: 'status 503' }],
     [500, '3', { end: 'failed', why: 'status 500' }],
     [404, undefined, { end: 'failed', why: 'status 404' }],
