@@ -23,7 +23,9 @@ export interface ChartLine {
   readonly values: readonly (number | null)[]
 }
 
-const SECONDS_SHOWN = 300
+/** A young page shows one minute; the span grows with its history. */
+const LEAST_SECONDS = 60
+const MOST_SECONDS = 300
 const HEIGHT = 104
 const TIME_AXIS_HEIGHT = 22
 
@@ -81,11 +83,18 @@ function optionsOf(
     cursor: { show: false },
     padding: [6, 4, showTimes ? 0 : 6, 0],
     scales: {
-      x: { range: (_plot, _min, max) => [max - SECONDS_SHOWN, max] },
-      y: { range: (_plot, _min, max) => [0, Math.max(atLeast(), max ?? 0) * 1.08] },
+      x: { range: (_plot, min, max) => [max - Math.min(Math.max(max - min, LEAST_SECONDS), MOST_SECONDS), max] },
+      y: { range: (_plot, _min, max) => [0, Math.max(atLeast(), max ?? 0) * 1.12] },
     },
     axes: [
-      { ...axis, grid: { show: false }, show: showTimes, size: TIME_AXIS_HEIGHT, space: 70, values: timeLabels },
+      {
+        ...axis,
+        grid: { show: false },
+        show: showTimes,
+        size: TIME_AXIS_HEIGHT,
+        splits: timeSplits,
+        values: timeLabels,
+      },
       { ...axis, grid, size: 46, space: 34, values: (_plot, marks) => marks.map(markLabel) },
     ],
     series: [
@@ -104,12 +113,21 @@ function optionsOf(
 const marks = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 })
 const markLabel = (value: number) => marks.format(value)
 
+/** Whole steps back from the newest sample, as many as there is room for. */
+function timeSplits(plot: uPlot): number[] {
+  const { min, max } = plot.scales.x as { min: number; max: number }
+  const labels = plot.width < 480 ? 3 : 6
+  const step = [10, 15, 30, 60, 120].find((seconds) => (max - min) / seconds <= labels) ?? MOST_SECONDS
+  const splits: number[] = []
+  for (let at = max - step; at >= min + step / 3; at -= step) splits.unshift(at)
+  return splits
+}
+
 /** How long ago, which needs no time zone. */
 function timeLabels(plot: uPlot, splits: number[]): string[] {
   const newest = plot.scales.x?.max ?? 0
   return splits.map((at) => {
-    const ago = Math.round((newest - at) / 5) * 5
-    if (ago < 15) return ''
-    return ago < 60 ? `${ago} s ago` : `${Math.floor(ago / 60)}:${String(ago % 60).padStart(2, '0')} ago`
+    const ago = Math.round(newest - at)
+    return ago < 60 ? `${ago} s ago` : `${ago / 60} min ago`
   })
 }

@@ -74,7 +74,7 @@ function Picture({ figures, samples }: { figures: QueueFigures; samples: readonl
           label: `Input rate: ${rate(perSecond.offered)} per second now, ${rate(fastest)} at most on this chart`,
           lines: [
             { color: '--in', fill: '--in-fill', values: offered },
-            { color: '--refused', values: values((one) => one.perSecond.refused || null) },
+            { color: '--refused', fill: '--refused-fill', values: unlessZero(values((one) => one.perSecond.refused)) },
           ],
           atLeast: fastest,
         }}
@@ -110,6 +110,11 @@ function Picture({ figures, samples }: { figures: QueueFigures; samples: readonl
       />
     </div>
   )
+}
+
+/** The line is drawn where there is something, down to its feet on both sides, and not along the bottom. */
+function unlessZero(values: readonly (number | null)[]): (number | null)[] {
+  return values.map((value, index) => (value || values[index - 1] || values[index + 1] ? value : null))
 }
 
 interface RowProps {
