@@ -16,7 +16,7 @@ import { type Replay, replayAtTarget, replayThroughQueue } from '../replay/run-r
 import { openSink, type ReplaySink } from '../replay/sink.ts'
 import { readTrace } from '../replay/trace.ts'
 import { ProgressLine } from './progress.ts'
-import type { ReplayFlags } from './replay.ts'
+import type { ReplayFlags } from './replay-flags.ts'
 
 /** @throws ForebayError what is wrong with the flags, the trace or what they name. */
 export async function replay(file: string, flags: ReplayFlags): Promise<void> {

@@ -1,21 +1,7 @@
 /** `forebay replay`: a recorded load as real load, at a target or through a queue, with the figures of what came out. */
 
 import { type Command, InvalidArgumentError } from 'commander'
-
-interface ReplayFlags {
-  readonly target?: URL
-  readonly queue?: string
-  readonly rate?: number
-  readonly speed: number
-  readonly timeout: number
-  readonly retry?: true
-  readonly sink?: number
-  readonly arrivals?: URL
-  readonly token?: string
-  readonly json?: true
-}
-
-export type { ReplayFlags }
+import type { ReplayFlags } from './replay-flags.ts'
 
 const NOTE = `
 TRACE is a CSV file: "second,requests", or one request a row with its time in the first column.
