@@ -1,3 +1,4 @@
 /** `forebay/memory`: the memory backend, made by hand. */
 
+export type { MemoryOptions } from './backends/memory/memory-queue-service.ts'
 export { openMemory } from './backends/memory/memory-queue-service.ts'

@@ -54,6 +54,8 @@ export function registerLive(
       'content-type': 'text/event-stream',
       'cache-control': 'no-store',
       'x-accel-buffering': 'no',
+      // Its end ends the connection as well, so that a gateway that closes has not to wait for the client.
+      connection: 'close',
     })
     const listener = new Listener(
       reply.raw,
@@ -90,7 +92,9 @@ class Listener {
     else this.#response.write(text)
   }
 
+  /** Who has unread events is cut off: waiting for it could take for ever. */
   end(): void {
-    this.#response.end()
+    if (this.#response.writableLength > 0) this.#response.destroy()
+    else this.#response.end()
   }
 }
