@@ -7,7 +7,8 @@ test.each([
   ['format and lint', 'biome', ['ci', '--colors=off', '--max-diagnostics=50']],
   ['types of the package', 'tsc', ['-p', 'packages/forebay']],
   ['types of the page', 'tsc', ['-p', 'packages/page']],
-  ['types of tests, scripts, examples and demo', 'tsc', []],
+  ['types of the browser tests', 'tsc', ['-p', 'test/browser']],
+  ['types of the other tests, scripts, examples and demo', 'tsc', []],
   ['import matrix', 'depcruise', ['packages/forebay/src']],
   ['dead code and undeclared packages', 'knip', []],
 ])('%s', async (_what, tool, args) => {
