@@ -15,18 +15,23 @@ export class Waiter {
   #cancelTimer: CancelTimer | undefined
   readonly #onAbort = (): void => this.end()
   readonly #answer: (claims: Claim[]) => void
+  readonly #reject: (thrown: unknown) => void
   readonly #leave: (waiter: Waiter) => void
 
   constructor(
     request: ClaimRequest,
     owner: object,
-    answer: (claims: Claim[]) => void,
-    leave: (waiter: Waiter) => void,
+    on: {
+      readonly answer: (claims: Claim[]) => void
+      readonly reject: (thrown: unknown) => void
+      readonly leave: (waiter: Waiter) => void
+    },
   ) {
     this.request = request
     this.owner = owner
-    this.#answer = answer
-    this.#leave = leave
+    this.#answer = on.answer
+    this.#reject = on.reject
+    this.#leave = on.leave
   }
 
   /** Starts the time that it may wait. The timer keeps the process alive: somebody awaits the answer. */
@@ -36,11 +41,6 @@ export class Waiter {
     signal?.addEventListener('abort', this.#onAbort, { once: true })
     if (waitMs <= 0) return this.end()
     this.#cancelTimer = clock.after(waitMs, () => this.end())
-  }
-
-  /** Whether its wait is over: what it is granted now is all that it gets. */
-  get over(): boolean {
-    return this.#over
   }
 
   /** The backend asks the engine on its behalf: until `finish`, the end of its wait does not answer it. */
@@ -54,6 +54,12 @@ export class Waiter {
     if (claims.length > 0 || this.#over) this.#resolve(claims)
   }
 
+  /** The engine could not be asked. */
+  fail(thrown: unknown): void {
+    this.#release()
+    this.#reject(thrown)
+  }
+
   /** Its wait is over. If the engine is being asked, its grant is still awaited: a grant is never lost. */
   end(): void {
     this.#over = true
@@ -61,12 +67,12 @@ export class Waiter {
   }
 
   #resolve(claims: Claim[]): void {
-    this.release()
+    this.#release()
     this.#answer(claims)
   }
 
   /** Lets go of timer and signal and leaves the line. */
-  release(): void {
+  #release(): void {
     this.#cancelTimer?.()
     this.request.signal?.removeEventListener('abort', this.#onAbort)
     this.#leave(this)
@@ -92,8 +98,9 @@ export class ClaimLine {
 
   /** Puts a claim at the end of the line. `onJoined` may serve it at once. */
   join(request: ClaimRequest, owner: object, onJoined: (waiter: Waiter) => void = () => {}): Promise<Claim[]> {
-    return new Promise((resolve) => {
-      const waiter = new Waiter(request, owner, resolve, (left) => this.#waiters.delete(left))
+    return new Promise((resolve, reject) => {
+      const leave = (waiter: Waiter) => this.#waiters.delete(waiter)
+      const waiter = new Waiter(request, owner, { answer: resolve, reject, leave })
       this.#waiters.add(waiter)
       onJoined(waiter)
       waiter.arm(this.#clock)

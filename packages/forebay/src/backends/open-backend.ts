@@ -20,6 +20,11 @@ const BACKENDS: Readonly<Record<string, Open>> = {
     const name = url.slice('memory:'.length)
     return openMemory({ queue, clock, ...(name === '' ? {} : { name }) })
   },
+  sqlite: async (url, { queue, clock }) => {
+    const { openSqlite } = await import('./sqlite/sqlite-queue-service.ts')
+    const { parseSqliteUrl } = await import('./sqlite/sqlite-url.ts')
+    return openSqlite({ ...parseSqliteUrl(url), queue, clock })
+  },
 }
 
 /**
@@ -31,7 +36,9 @@ export async function openBackend(url: string, options: OpenOptions): Promise<Qu
   const scheme = /^([a-z][a-z0-9-]*):/.exec(url)?.[1]
   const open = scheme !== undefined && Object.hasOwn(BACKENDS, scheme) ? BACKENDS[scheme] : undefined
   if (open) return open(url, options)
-  const known = Object.keys(BACKENDS).map((name) => `${name}:`).join(', ')
+  const known = Object.keys(BACKENDS)
+    .map((name) => `${name}:`)
+    .join(', ')
   const what = scheme === undefined ? 'has no scheme' : `has the scheme "${scheme}:", which no backend has`
   throw new ForebayError('INVALID_URL', `The backend URL ${what}. Known are ${known}.`)
 }

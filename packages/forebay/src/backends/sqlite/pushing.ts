@@ -1,0 +1,99 @@
+/** Stores new tasks: dedup, duplicates and bounds first, then the two rows. */
+
+import { createHash } from 'node:crypto'
+import type { Database, Statement } from 'better-sqlite3'
+import type { Bounds, Dedup, NewTask, PushResult } from '../queue-service.ts'
+import { rankOf } from '../rank.ts'
+import type { QueueRow } from './queue-rows.ts'
+import type { Moment } from './queue-time.ts'
+import { STATE } from './schema.ts'
+
+interface DedupRow {
+  readonly taskId: string
+  readonly print: Buffer
+}
+
+/** Each push forgets up to this many dedup ids whose windows are over, per task, so that the table can only shrink. */
+const SWEPT_PER_TASK = 2
+
+export class Pushing {
+  readonly #hasId: Statement<[number, string], number>
+  readonly #addTask: Statement<[Record<string, unknown>]>
+  readonly #addPlace: Statement<[Record<string, unknown>]>
+  readonly #findDedup: Statement<[number, string, number], DedupRow>
+  readonly #setDedup: Statement<[number, string, string, Buffer, number]>
+  readonly #sweepDedup: Statement<[number, number]>
+
+  constructor(db: Database) {
+    this.#hasId = db.prepare<[number, string], number>('SELECT seq FROM tasks WHERE queue = ? AND id = ?').pluck()
+    this.#addTask = db.prepare(
+      `INSERT INTO tasks (queue, id, type, payload, key, headers, createdAt, priority, ttlMs, bytes)
+       VALUES (@queue, @id, @type, @payload, @key, @headers, @createdAt, @priority, @ttlMs, @bytes)`,
+    )
+    this.#addPlace = db.prepare(
+      `INSERT INTO places (seq, queue, state, rank, due, expiresAt)
+       VALUES (@seq, @queue, @state, @rank, @due, @expiresAt)`,
+    )
+    this.#findDedup = db.prepare('SELECT taskId, print FROM dedup WHERE queue = ? AND dedupId = ? AND until > ?')
+    this.#setDedup = db.prepare(
+      'INSERT OR REPLACE INTO dedup (queue, dedupId, taskId, print, until) VALUES (?, ?, ?, ?, ?)',
+    )
+    this.#sweepDedup = db.prepare('DELETE FROM dedup WHERE until <= ? LIMIT ?')
+  }
+
+  run(queue: QueueRow, moment: Moment, tasks: readonly NewTask[], bounds: Bounds): PushResult[] {
+    this.#sweepDedup.run(moment.now, SWEPT_PER_TASK * tasks.length)
+    return tasks.map((task) => this.#pushOne(queue, moment, task, bounds))
+  }
+
+  #pushOne(queue: QueueRow, moment: Moment, task: NewTask, bounds: Bounds): PushResult {
+    const { id, dedup } = task
+    const print = dedup && printOf(task)
+    const first = dedup && this.#findDedup.get(queue.id, dedup.id, moment.now)
+    if (first) return { status: print?.equals(first.print) ? 'duplicate' : 'conflict', id: first.taskId }
+    if (this.#hasId.get(queue.id, id) !== undefined) return { status: 'duplicate', id }
+    const bytes = Buffer.byteLength(task.payload)
+    const { maxDepth = Infinity, maxBytes = Infinity } = bounds
+    if (queue.ready + queue.delayed + queue.inFlight >= maxDepth) return { status: 'full', bound: 'depth' }
+    if (queue.bytes + bytes > maxBytes) return { status: 'full', bound: 'bytes' }
+    this.#store(queue, moment, task, bytes)
+    if (dedup && print) this.#remember(queue, moment, id, dedup, print)
+    return { status: 'accepted', id }
+  }
+
+  #store(queue: QueueRow, moment: Moment, task: NewTask, bytes: number): void {
+    const { id, type, payload, priority, key = null, headers, delayMs, ttlMs = null } = task
+    const { lastInsertRowid: seq } = this.#addTask.run({
+      queue: queue.id,
+      id,
+      type,
+      payload,
+      key,
+      headers: headers === undefined ? null : JSON.stringify(headers),
+      createdAt: moment.stamp,
+      priority,
+      ttlMs,
+      bytes,
+    })
+    this.#addPlace.run({
+      seq,
+      queue: queue.id,
+      state: delayMs > 0 ? STATE.delayed : STATE.ready,
+      rank: rankOf(moment.now, priority),
+      due: moment.now + delayMs,
+      expiresAt: ttlMs === null ? null : moment.now + ttlMs,
+    })
+    queue[delayMs > 0 ? 'delayed' : 'ready']++
+    queue.accepted++
+    queue.bytes += bytes
+  }
+
+  #remember(queue: QueueRow, moment: Moment, taskId: string, dedup: Dedup, print: Buffer): void {
+    this.#setDedup.run(queue.id, dedup.id, taskId, print, moment.now + dedup.windowMs)
+  }
+}
+
+/** Tells one task's body from another's. */
+function printOf(task: NewTask): Buffer {
+  return createHash('sha256').update(JSON.stringify(task.type)).update(task.payload).digest()
+}

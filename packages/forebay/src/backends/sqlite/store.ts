@@ -1,0 +1,75 @@
+/** The operations on an open file, each on its own; transactions round them are the batch runner's. */
+
+import type { Database } from 'better-sqlite3'
+import { Claiming } from './claiming.ts'
+import { DeadOnes } from './dead-letters.ts'
+import { Looking } from './looking.ts'
+import type { Operation } from './operations.ts'
+import { Pushing } from './pushing.ts'
+import { type QueueRow, QueueRows } from './queue-rows.ts'
+import type { Moment } from './queue-time.ts'
+import { Settling } from './settling.ts'
+
+export class Store {
+  readonly #queues: QueueRows
+  readonly #pushing: Pushing
+  readonly #claiming: Claiming
+  readonly #settling: Settling
+  readonly #looking: Looking
+  readonly #dead: DeadOnes
+
+  constructor(db: Database) {
+    this.#queues = new QueueRows(db)
+    this.#pushing = new Pushing(db)
+    this.#claiming = new Claiming(db)
+    this.#settling = new Settling(db)
+    this.#looking = new Looking(db)
+    this.#dead = new DeadOnes(db)
+  }
+
+  /** Answers an operation that needs no write; undefined if it needs one. */
+  look(queueName: string, operation: Operation, moment: Moment): unknown {
+    const queue = this.#queues.find(queueName)
+    switch (operation.name) {
+      case 'depth':
+        return this.#looking.depth(queue, moment)
+      case 'find':
+        return this.#looking.find(queue, moment, operation.ids)
+      case 'listDead':
+        return this.#looking.listDead(queue, operation.limit, operation.after)
+      case 'claim':
+        return this.#claiming.nothing(queue, moment, operation.requests.length)
+      default:
+        return undefined
+    }
+  }
+
+  /** Carries an operation out, within a write transaction. */
+  execute(queueName: string, operation: Operation, moment: Moment): unknown {
+    const seen = this.look(queueName, operation, moment)
+    if (seen !== undefined) return seen
+    const queue = this.#queues.findOrAdd(queueName)
+    const result = this.#change(queue, operation, moment)
+    this.#queues.save(queue, moment.now)
+    return result
+  }
+
+  #change(queue: QueueRow, operation: Operation, moment: Moment): unknown {
+    switch (operation.name) {
+      case 'push':
+        return this.#pushing.run(queue, moment, operation.tasks, operation.bounds)
+      case 'claim':
+        return this.#claiming.run(queue, moment, operation.requests)
+      case 'settle':
+        return this.#settling.run(queue, moment, operation.settlements)
+      case 'extend':
+        return this.#settling.extend(queue, moment, operation.claims, operation.leaseMs)
+      case 'redrive':
+        return this.#dead.redrive(queue, moment, operation)
+      case 'drop':
+        return this.#dead.drop(queue, moment, operation)
+      default:
+        throw new Error(`${operation.name} only reads`)
+    }
+  }
+}
