@@ -37,9 +37,11 @@ export class Waiter {
   /** Starts the time that it may wait. The timer keeps the process alive: somebody awaits the answer. */
   arm(clock: Clock): void {
     const { signal, waitMs } = this.request
-    if (signal?.aborted) return this.end()
+    if (signal?.aborted || waitMs <= 0) {
+      this.end()
+      return
+    }
     signal?.addEventListener('abort', this.#onAbort, { once: true })
-    if (waitMs <= 0) return this.end()
     this.#cancelTimer = clock.after(waitMs, () => this.end())
   }
 

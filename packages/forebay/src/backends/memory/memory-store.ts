@@ -125,22 +125,25 @@ export class MemoryStore {
         if (!settlement.keep) return
         const { result, keepMs } = settlement.keep
         const found = { state: 'completed', id: task.id, completedAt: this.#clock.now(), result } as const
-        return this.#results.set(task.id, found, now + keepMs, now)
+        this.#results.set(task.id, found, now + keepMs, now)
+        return
       }
       case 'retry':
         entry.task = withFailure(task, settlement.failure)
-        return this.#wait(entry, 'delayed', settlement.delayMs, now)
+        this.#wait(entry, 'delayed', settlement.delayMs, now)
+        return
       case 'dead':
         entry.task = withFailure(task, settlement.failure)
         this.#bytes -= entry.bytes
-        return this.#dead.add(entry, settlement.reason, this.#clock.now())
+        this.#dead.add(entry, settlement.reason, this.#clock.now())
+        return
       case 'expire':
         this.#forget(entry)
         this.#totals.expired++
         return
       case 'release':
         entry.task = { ...task, attempts: task.attempts - 1 }
-        return this.#wait(entry, 'delayed', settlement.delayMs, now)
+        this.#wait(entry, 'delayed', settlement.delayMs, now)
     }
   }
 
@@ -209,7 +212,10 @@ export class MemoryStore {
   /** Puts it where it waits for `spanMs` from now; a delayed one without a delay is ready. */
   #wait(entry: Entry, state: 'delayed' | 'inFlight', spanMs: number, now: number): void {
     entry.due = now + spanMs
-    if (state === 'delayed' && spanMs <= 0) return this.#makeReady(entry)
+    if (state === 'delayed' && spanMs <= 0) {
+      this.#makeReady(entry)
+      return
+    }
     entry.state = state
     if (state === 'inFlight') this.#inFlight++
     this.#waiting.push(entry)

@@ -8,7 +8,7 @@
 
 import type { Database, Options, Statement } from 'better-sqlite3'
 import { pauseThread, systemClock } from '../../clock.ts'
-import { ForebayError } from '../../errors.ts'
+import type { ForebayError } from '../../errors.ts'
 import type { ClockReading, Durability, Reply, Request, ThreadData } from './operations.ts'
 import { QueueTime } from './queue-time.ts'
 import { checkSqliteVersion, prepareFile, setDurability } from './schema.ts'

@@ -78,7 +78,8 @@ export class Settling {
         return
       case 'retry': {
         const failures = addFailure(held.failures, settlement.failure)
-        return this.#back(queue, moment, settlement.delayMs, { ...held, failures })
+        this.#back(queue, moment, settlement.delayMs, { ...held, failures })
+        return
       }
       case 'dead':
         queue.dead++
@@ -96,7 +97,7 @@ export class Settling {
         queue.expired++
         return
       case 'release':
-        return this.#back(queue, moment, settlement.delayMs, { ...held, attempts: held.attempts - 1 })
+        this.#back(queue, moment, settlement.delayMs, { ...held, attempts: held.attempts - 1 })
     }
   }
 
