@@ -4,6 +4,7 @@ import fastify from 'fastify'
 import { sleep, systemClock } from '../../packages/forebay/src/clock.ts'
 import { LeveledConsumer } from '../../packages/forebay/src/consumer/leveled-consumer.ts'
 import type { ConsumerOptions } from '../../packages/forebay/src/consumer/options.ts'
+import { FlowMeter } from '../../packages/forebay/src/gateway/flow-meter.ts'
 import { registerLive } from '../../packages/forebay/src/gateway/live.ts'
 import { registerPage } from '../../packages/forebay/src/gateway/page.ts'
 import { registerPausing } from '../../packages/forebay/src/gateway/pausing.ts'
@@ -23,8 +24,9 @@ export async function startLiveGateway(
 ): Promise<LiveGateway> {
   const queue = await LoadLevelingQueue.open('memory:', { maxDepth })
   const consumer = new LeveledConsumer(queue, handle, options)
+  const flow = new FlowMeter(queue, consumer, systemClock)
   const app = fastify()
-  const gateway = { queues: new Map([[name, { name, queue, consumer }]]) }
+  const gateway = { queues: new Map([[name, { name, queue, consumer, flow }]]) }
   registerLive(app, gateway)
   registerPausing(app, gateway)
   registerPage(app)

@@ -3,13 +3,17 @@ import { VirtualClock } from '../clock.ts'
 import { LeveledConsumer } from '../consumer/leveled-consumer.ts'
 import { dead, retryIn } from '../consumer/outcome.ts'
 import { LoadLevelingQueue } from '../queue/load-leveling-queue.ts'
+import { FlowMeter } from './flow-meter.ts'
 import { type LiveFigures, LiveSampler, SAMPLES_KEPT } from './live-sampler.ts'
 
 async function open(handler: ConstructorParameters<typeof LeveledConsumer>[1] = () => undefined) {
   const clock = new VirtualClock()
   const queue = await LoadLevelingQueue.open('memory:', { clock, maxDepth: 30 })
   const consumer = new LeveledConsumer(queue, handler, { rate: { perSecond: 10, rampMs: 0 }, concurrency: 4, clock })
-  const sampler = new LiveSampler([{ name: 'orders', queue, consumer }], clock)
+  const sampler = new LiveSampler(
+    [{ name: 'orders', queue, consumer, flow: new FlowMeter(queue, consumer, clock) }],
+    clock,
+  )
   const latest = () => sampler.history.at(-1)?.queues[0] as LiveFigures
   return { clock, queue, consumer, sampler, latest }
 }
@@ -80,7 +84,10 @@ test('a backend that does not answer leaves a hole and does not end the samples'
   const clock = new VirtualClock()
   const queue = await LoadLevelingQueue.open('memory:', { clock })
   const consumer = new LeveledConsumer(queue, () => undefined)
-  const sampler = new LiveSampler([{ name: 'orders', queue, consumer }], clock)
+  const sampler = new LiveSampler(
+    [{ name: 'orders', queue, consumer, flow: new FlowMeter(queue, consumer, clock) }],
+    clock,
+  )
   await queue.close()
   await clock.advance(3_000)
   expect(sampler.history.map(({ queues }) => queues[0]?.depth)).toEqual([null, null, null])

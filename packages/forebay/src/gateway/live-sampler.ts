@@ -1,8 +1,7 @@
 /**
  * The live page's figures: once a second, for each queue, how much came in, waits and went out.
  *
- * What happens is counted from the events of queue and consumer; a sample is the difference of two counts over the time
- * between them. The last five minutes are always kept, so that who opens the page sees what led here.
+ * A sample is the difference of two counts over the time between them. The last five minutes are always kept, so that who opens the page sees what led here.
  */
 
 import type { Depth } from '../backends/queue-service.ts'
@@ -11,6 +10,7 @@ import type { ConsumerState } from '../consumer/events.ts'
 import type { LeveledConsumer } from '../consumer/leveled-consumer.ts'
 import { Emitter, type Listener } from '../events.ts'
 import type { LoadLevelingQueue } from '../queue/load-leveling-queue.ts'
+import { FLOWS, type Flow, type FlowMeter } from './flow-meter.ts'
 
 export const SAMPLE_EVERY_MS = 1_000
 
@@ -20,20 +20,12 @@ export const SAMPLES_KEPT = 300
 /** As much of a gateway's queue as its figures need. */
 export interface LiveQueue {
   readonly name: string
-  readonly queue: Pick<LoadLevelingQueue, 'on' | 'depth'>
+  readonly queue: Pick<LoadLevelingQueue, 'depth'>
   readonly consumer: Pick<LeveledConsumer, 'on' | 'state' | 'limits' | 'pause' | 'resume'>
+  readonly flow: Pick<FlowMeter, 'totals'>
 }
 
-/** What is counted: of each, how many. `offered` is all that was asked to be queued, whatever became of it. */
-export interface FlowCounts {
-  readonly offered: number
-  readonly accepted: number
-  readonly refused: number
-  readonly started: number
-  readonly completed: number
-  readonly retried: number
-  readonly dead: number
-}
+export type FlowCounts = Readonly<Record<Flow, number>>
 
 export interface LiveFigures {
   readonly name: string
@@ -60,14 +52,9 @@ export interface LiveEvents {
   state: { readonly name: string; readonly state: ConsumerState }
 }
 
-const NOTHING: FlowCounts = { offered: 0, accepted: 0, refused: 0, started: 0, completed: 0, retried: 0, dead: 0 }
-const COUNTED = Object.keys(NOTHING) as readonly (keyof FlowCounts)[]
-
-type Counts = { -readonly [Name in keyof FlowCounts]: number }
-
 interface Watched {
   readonly live: LiveQueue
-  readonly totals: Counts
+  /** What was counted at the sample before. */
   before: FlowCounts
 }
 
@@ -105,22 +92,9 @@ export class LiveSampler {
   }
 
   #watch(live: LiveQueue): Watched {
-    const totals: Counts = { ...NOTHING }
-    const { queue, consumer, name } = live
-    const count = (...names: (keyof FlowCounts)[]) => {
-      for (const counted of names) totals[counted]++
-    }
-    this.#unsubscribe.push(
-      queue.on('accepted', () => count('offered', 'accepted')),
-      queue.on('duplicate', () => count('offered')),
-      queue.on('refused', () => count('offered', 'refused')),
-      consumer.on('started', () => count('started')),
-      consumer.on('completed', () => count('completed')),
-      consumer.on('retried', () => count('retried')),
-      consumer.on('dead', () => count('dead')),
-      consumer.on('state', ({ state }) => this.#events.emit('state', { name, state })),
-    )
-    return { live, totals, before: NOTHING }
+    const { consumer, name } = live
+    this.#unsubscribe.push(consumer.on('state', ({ state }) => this.#events.emit('state', { name, state })))
+    return { live, before: live.flow.totals }
   }
 
   #waitUntil(due: number): void {
@@ -149,11 +123,11 @@ export class LiveSampler {
 type Counted = Pick<LiveFigures, 'perSecond' | 'totals'>
 
 function countsOf(watched: Watched, seconds: number): Counted {
-  const totals = { ...watched.totals }
-  const perSecond: Counts = { ...NOTHING }
-  for (const name of COUNTED) perSecond[name] = (totals[name] - watched.before[name]) / seconds
+  const { before } = watched
+  const { totals } = watched.live.flow
   watched.before = totals
-  return { perSecond, totals }
+  const rates = FLOWS.map((flow) => [flow, (totals[flow] - before[flow]) / seconds])
+  return { perSecond: Object.fromEntries(rates), totals }
 }
 
 function figuresOf({ name, consumer }: LiveQueue, counted: Counted, depth: Depth | undefined): LiveFigures {

@@ -6,6 +6,7 @@ import { VirtualClock } from '../clock.ts'
 import { LeveledConsumer } from '../consumer/leveled-consumer.ts'
 import { ForebayError } from '../errors.ts'
 import { LoadLevelingQueue } from '../queue/load-leveling-queue.ts'
+import { FlowMeter } from './flow-meter.ts'
 import { registerLive } from './live.ts'
 import { registerPausing } from './pausing.ts'
 
@@ -19,7 +20,9 @@ async function listen(): Promise<{ url: string; clock: VirtualClock }> {
   await consumer.start()
   app = fastify()
   app.setErrorHandler((error, _request, reply) => reply.code(error instanceof ForebayError ? error.status : 500).send())
-  const gateway = { queues: new Map([['orders', { name: 'orders', queue, consumer }]]) }
+  const gateway = {
+    queues: new Map([['orders', { name: 'orders', queue, consumer, flow: new FlowMeter(queue, consumer, clock) }]]),
+  }
   registerLive(app, gateway, { clock })
   registerPausing(app, gateway)
   return { url: await app.listen({ host: '127.0.0.1', port: 0 }), clock }
