@@ -1,10 +1,11 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { systemClock } from '../../packages/forebay/src/clock.ts'
+import { sleep, systemClock } from '../../packages/forebay/src/clock.ts'
 import { openSink } from '../../packages/forebay/src/replay/sink.ts'
 
 const MAIN = join(import.meta.dirname, '../../packages/forebay/src/cli/main.ts')
@@ -72,4 +73,18 @@ it('counts what a target does not answer as failed', async () => {
   await sink.close()
   const { stdout } = await replay('--target', sink.url, '--speed', '10', '--json')
   expect(JSON.parse(stdout)).toMatchObject({ offered: 70, completed: 0, failed: 70, lost: 0 })
+})
+
+it('ends in order when it is interrupted', async () => {
+  const running = spawn(process.execPath, [MAIN, 'replay', trace, '--queue', 'memory:', '--rate', '1'])
+  let said = ''
+  running.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said += text
+  })
+  const exit = once(running, 'exit')
+  // It replays by then; an earlier signal would meet a Node that still starts.
+  await sleep(systemClock, 1_500)
+  running.kill('SIGINT')
+  expect(await exit).toEqual([130, null])
+  expect(said).toBe('forebay: The replay was stopped before its end; there are no figures.\n')
 })

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { asForebayError, type ForebayError } from '../errors.ts'
 import { registerDead } from './dead.ts'
+import { EXIT_INTERRUPTED, Interrupted } from './interrupt.ts'
 import { registerReplay } from './replay.ts'
 
 /** Wrong use: an unknown command or option, a value that does not fit. */
@@ -28,6 +29,10 @@ export async function run(args: readonly string[]): Promise<number> {
   } catch (thrown) {
     // Commander has printed what it has to say already.
     if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : EXIT_WRONG_USE
+    if (thrown instanceof Interrupted) {
+      process.stderr.write(`forebay: ${thrown.message}.\n`)
+      return EXIT_INTERRUPTED
+    }
     const error = asForebayError(thrown)
     process.stderr.write(`${tell(error)}\n`)
     return error.exitCode

@@ -15,6 +15,7 @@ import { reportOf, troubleOf } from '../replay/report.ts'
 import { type Replay, replayAtTarget, replayThroughQueue } from '../replay/run-replay.ts'
 import { openSink, type ReplaySink } from '../replay/sink.ts'
 import { readTrace } from '../replay/trace.ts'
+import { onInterrupt } from './interrupt.ts'
 import { ProgressLine } from './progress.ts'
 import type { ReplayFlags } from './replay-flags.ts'
 
@@ -23,7 +24,7 @@ export async function replay(file: string, flags: ReplayFlags): Promise<void> {
   const route = routeOf(flags)
   const { arrivalsMs } = await readTrace(file, { speed: flags.speed })
   const progress = new ProgressLine(systemClock, process.stderr)
-  const stop = stopOnSignal()
+  const stop = onInterrupt('The replay was stopped before its end; there are no figures')
   try {
     const result = await route(arrivalsMs, flags, progress, stop.signal)
     progress.clear()
@@ -141,17 +142,4 @@ function print({ record, load }: Replay, flags: ReplayFlags): void {
   const colour = wantsColour(process.stdout, process.env)
   const chart = chartOf(picture, { title: `${flags.target ?? flags.queue}`, colour })
   process.stdout.write(`${[chart, '', reportOf(figures), ...(trouble ? [trouble] : [])].join('\n')}\n`)
-}
-
-/** The first Ctrl-C ends the replay in order: its sockets, its queue, its sink. */
-function stopOnSignal(): { readonly signal: AbortSignal; off(): void } {
-  const abort = new AbortController()
-  const stop = () => abort.abort(new ForebayError('INTERNAL', 'The replay was stopped before its end.'))
-  process.once('SIGINT', stop).once('SIGTERM', stop)
-  return {
-    signal: abort.signal,
-    off: () => {
-      process.off('SIGINT', stop).off('SIGTERM', stop)
-    },
-  }
 }
