@@ -46,6 +46,7 @@ test('it holds what users need and nothing else', () => {
   const files = readdirSync(installed, { recursive: true, encoding: 'utf8' })
   for (const needed of [
     'LICENSE',
+    'README.md',
     'package.json',
     'bin/forebay.js',
     'dist/index.js',
@@ -55,6 +56,15 @@ test('it holds what users need and nothing else', () => {
     expect(files).toContain(needed)
   }
   expect(files.filter((file) => /\.test\.|\.map$|^src|tsconfig|-stamp/.test(file))).toEqual([])
+})
+
+test('a Node that is too old gets one sentence and exit code 2', () => {
+  const old = 'Object.defineProperty(process, "versions", { value: { ...process.versions, node: "20.1.0" } })'
+  for (const script of [join(installed, 'bin/forebay.js'), join(ROOT, 'scripts/check-node.js')]) {
+    const run = spawnSync(process.execPath, ['--import', `data:text/javascript,${old}`, script], { encoding: 'utf8' })
+    expect(run).toMatchObject({ status: 2, stdout: '' })
+    expect(run.stderr).toMatch(/^.*needs Node 22 or later.*\n$/)
+  }
 })
 
 test('a project can import it and use it', () => {
