@@ -8,7 +8,7 @@ export interface QueueState {
   /** Ready, delayed and in flight. */
   readonly waiting: number
   readonly dead: number
-  /** Completed since the queue was made; undefined where the backend cannot say. */
+  /** Completed since the queue was made, or since its gateway started; undefined where nobody can say. */
   readonly completed: number | undefined
 }
 
@@ -16,19 +16,21 @@ export interface QueueState {
 export type QueueProbe = () => Promise<QueueState>
 
 export function localProbe(queue: LoadLevelingQueue): QueueProbe {
-  return async () => stateOf(await queue.depth())
+  return async () => {
+    const { totals, ...depth } = await queue.depth()
+    return stateOf(depth, totals?.completed)
+  }
 }
 
 /** Asks `GET .../v1/queues/NAME`. */
 export function gatewayProbe(url: URL, token?: string): QueueProbe {
   const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` }
   return async () => {
-    const answer = JSON.parse(await textAt(url, headers)) as { depth?: Partial<DepthCounts> }
-    const depth = answer.depth
-    if (depth?.ready === undefined || depth.delayed === undefined || depth.inFlight === undefined) {
+    const { depth, totals } = viewOf(await textAt(url, headers))
+    if (![depth?.ready, depth?.delayed, depth?.inFlight, depth?.dead].every(Number.isInteger)) {
       throw new ForebayError('TARGET_FAILED', `${url.href} does not answer with the depth of a queue.`)
     }
-    return stateOf({ dead: 0, totals: undefined, ...depth } as DepthCounts)
+    return stateOf(depth as DepthCounts, totals?.completed)
   }
 }
 
@@ -37,9 +39,22 @@ interface DepthCounts {
   readonly delayed: number
   readonly inFlight: number
   readonly dead: number
-  readonly totals?: { readonly completed: number } | null | undefined
 }
 
-function stateOf({ ready, delayed, inFlight, dead, totals }: DepthCounts): QueueState {
-  return { waiting: ready + delayed + inFlight, dead, completed: totals?.completed }
+interface QueueView {
+  readonly depth?: Partial<DepthCounts>
+  readonly totals?: { readonly completed?: number }
+}
+
+/** What the answer says; nothing if it is no JSON object. */
+function viewOf(text: string): QueueView {
+  try {
+    return Object(JSON.parse(text)) as QueueView
+  } catch {
+    return {}
+  }
+}
+
+function stateOf({ ready, delayed, inFlight, dead }: DepthCounts, completed: number | undefined): QueueState {
+  return { waiting: ready + delayed + inFlight, dead, completed }
 }
