@@ -41,7 +41,7 @@ export const limitsShape = {
 const httpUrl = z.string().superRefine((text, context) => {
   const url = URL.canParse(text) ? new URL(text) : undefined
   const fault = !url
-    ? `"${text}" is no URL`
+    ? 'is no URL such as https://api.example.com/orders'
     : url.protocol !== 'http:' && url.protocol !== 'https:'
       ? `${url.protocol} is no scheme that the gateway calls; write http://... or https://...`
       : url.username !== '' || url.password !== ''

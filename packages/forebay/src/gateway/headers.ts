@@ -25,7 +25,8 @@ const REBUILT = new Set(['content-length', 'expect', 'host'])
 /** Ours, both ways: nobody else may set them. */
 const OWN_PREFIX = 'forebay-'
 
-const SECRET = new Set(['authorization', 'cookie', 'set-cookie', 'proxy-authorization', 'x-api-key'])
+/** Headers whose values nobody may see but the target. */
+export const SECRET_HEADERS: ReadonlySet<string> = new Set(['authorization', 'cookie', 'set-cookie', 'proxy-authorization', 'x-api-key'])
 
 /** Node's flat list of names and values as pairs. */
 export function headerPairs(raw: readonly string[]): HeaderPair[] {
@@ -61,7 +62,7 @@ export function answeredHeaders(pairs: readonly HeaderPair[]): HeaderPair[] {
 
 /** The same headers as anybody may see them: the values of secrets are gone. */
 export function redactedHeaders(pairs: readonly HeaderPair[]): HeaderPair[] {
-  return pairs.map(([name, value]) => [name, SECRET.has(name.toLowerCase()) ? '[redacted]' : value])
+  return pairs.map(([name, value]) => [name, SECRET_HEADERS.has(name.toLowerCase()) ? '[redacted]' : value])
 }
 
 /** Lays `over` upon `pairs`: a name that `over` has is taken from there. */

@@ -1,0 +1,129 @@
+/**
+ * The gateway: HTTP in, queues, HTTP out at a level rate.
+ *
+ *     opened -> started -> stopping -> stopped
+ *
+ * `open` opens the queues and builds the HTTP side; nothing listens and nothing is delivered before `start`. It listens
+ * before it delivers, so that a second gateway at the same address fails before it has touched a task.
+ */
+
+import type { AddressInfo } from 'node:net'
+import type { FastifyInstance } from 'fastify'
+import { type Clock, systemClock } from '../clock.ts'
+import { asForebayError, ForebayError } from '../errors.ts'
+import { type RandomSource, systemRandom } from '../random.ts'
+import type { GatewayConfig } from './config-schema.ts'
+import { GatewayQueue } from './gateway-queue.ts'
+import { buildHttp } from './http.ts'
+import { parseListen } from './listen-address.ts'
+import { type Resolve, TargetGuard } from './target-guard.ts'
+import { TokenGate } from './token-gate.ts'
+
+export interface GatewayOptions {
+  /** Default: the system's. */
+  readonly clock?: Clock
+  readonly random?: RandomSource
+  /** How target names become addresses. Default: the system's resolver. */
+  readonly resolve?: Resolve
+  /** Told what went wrong and concerns no caller: a backend that is away, a bug. Default: nobody. */
+  readonly onError?: (error: ForebayError) => void
+}
+
+type State = 'opened' | 'started' | 'stopping' | 'stopped'
+
+export class Gateway {
+  readonly config: GatewayConfig
+  readonly queues: ReadonlyMap<string, GatewayQueue>
+  readonly clock: Clock
+  readonly random: RandomSource
+  /** The HTTP side: for tests without a socket, and for routes beside the gateway's own. */
+  readonly app: FastifyInstance
+  readonly onError: (error: ForebayError) => void
+  readonly tokens: TokenGate
+  #state: State = 'opened'
+  #stopping: Promise<void> | undefined
+
+  private constructor(config: GatewayConfig, queues: ReadonlyMap<string, GatewayQueue>, options: Required<Omit<GatewayOptions, 'resolve'>>) {
+    this.config = config
+    this.queues = queues
+    this.clock = options.clock
+    this.random = options.random
+    this.onError = options.onError
+    this.tokens = new TokenGate(config.tokens)
+    this.app = buildHttp(this)
+  }
+
+  /**
+   * Opens the queues. @throws what the backend says (BACKEND_LOCKED, BACKEND_CORRUPT, INVALID_URL, ...); then nothing is
+   * left open.
+   */
+  static async open(config: GatewayConfig, options: GatewayOptions = {}): Promise<Gateway> {
+    const { clock = systemClock, random = systemRandom, onError = () => {} } = options
+    const resolved = options.resolve && { resolve: options.resolve }
+    const guard = new TargetGuard({ allowPrivateTargets: config.allowPrivateTargets, ...resolved })
+    const queues = new Map<string, GatewayQueue>()
+    try {
+      for (const [name, settings] of Object.entries(config.queues)) {
+        queues.set(name, await GatewayQueue.open(name, settings, { config, guard, clock, random, onError }))
+      }
+    } catch (thrown) {
+      await Promise.allSettled([...queues.values()].map((queue) => queue.close()))
+      throw thrown
+    }
+    return new Gateway(config, queues, { clock, random, onError })
+  }
+
+  get state(): State {
+    return this.#state
+  }
+
+  /**
+   * Listens, then delivers.
+   * @returns The URL at which it listens.
+   * @throws ForebayError ADDRESS_IN_USE, INVALID_OPTION for an address that this machine does not have.
+   */
+  async start(): Promise<string> {
+    if (this.#state !== 'opened') throw new ForebayError('QUEUE_CLOSED', `The gateway is ${this.#state} and is not started again.`)
+    const { host, port } = parseListen(this.config.listen)
+    this.app.server.maxConnections = this.config.limits.connections
+    try {
+      await this.app.listen({ host, port })
+    } catch (thrown) {
+      throw listenError(thrown, this.config.listen)
+    }
+    this.#state = 'started'
+    await Promise.all([...this.queues.values()].map((queue) => queue.start()))
+    const address = this.app.server.address() as AddressInfo
+    return `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`
+  }
+
+  /**
+   * Takes no more requests, answers those that wait, lets running deliveries end and closes the queues. Works twice, and
+   * before `start`.
+   * @param graceMs Default: the configuration's.
+   */
+  stop(graceMs = this.config.graceMs): Promise<void> {
+    this.#stopping ??= this.#stop(graceMs)
+    return this.#stopping
+  }
+
+  async #stop(graceMs: number): Promise<void> {
+    this.#state = 'stopping'
+    const queues = [...this.queues.values()]
+    for (const { replies } of queues) replies.close()
+    const cut = this.clock.after(graceMs, () => this.app.server.closeAllConnections())
+    // What is still being received is queued for the next start, so the queues stay open until the last caller has left.
+    await Promise.all([this.app.close(), ...queues.map((queue) => queue.drain(graceMs))])
+    cut()
+    await Promise.all(queues.map((queue) => queue.close()))
+    this.#state = 'stopped'
+  }
+}
+
+function listenError(thrown: unknown, listen: string): ForebayError {
+  const { code } = thrown as NodeJS.ErrnoException
+  if (code === 'EADDRINUSE') return new ForebayError('ADDRESS_IN_USE', `Something else listens at ${listen} already.`, { cause: thrown })
+  const cannot = code === 'EADDRNOTAVAIL' || code === 'EACCES' || code === 'ENOTFOUND'
+  if (cannot) return new ForebayError('INVALID_OPTION', `This machine cannot listen at ${listen} (${code}).`, { path: 'listen' })
+  return asForebayError(thrown)
+}

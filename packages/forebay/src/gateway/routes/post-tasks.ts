@@ -1,0 +1,190 @@
+/**
+ * `POST /v1/queues/:queue/tasks`: one task as JSON, many as an array or as NDJSON. Many are each taken or refused on their
+ * own merits, and NDJSON is read, stored and forgotten batch by batch, whatever its length.
+ */
+
+import { Readable } from 'node:stream'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { asForebayError, ForebayError } from '../../errors.ts'
+import type { EnqueueResult } from '../../queue/load-leveling-queue.ts'
+import { TASK_BOUNDS, type TaskInput } from '../../task.ts'
+import { type Endpoint, queueOf } from '../endpoint.ts'
+import { errorBody, retryAfterSeconds } from '../error-reply.ts'
+import type { Gateway } from '../gateway.ts'
+import type { GatewayQueue } from '../gateway-queue.ts'
+import { parseJson } from '../json-input.ts'
+import { linesOf } from '../raw-body.ts'
+import { ref } from '../schemas.ts'
+import { statusUrl } from '../task-view.ts'
+import { CALLBACK_HEADER } from '../through-request.ts'
+
+const DEFAULT_TYPE = 'task'
+
+/** How many lines of NDJSON go into the queue at once. */
+const BATCH_LINES = 500
+
+const taskSchema = {
+  type: 'object',
+  required: ['payload'],
+  additionalProperties: false,
+  properties: {
+    type: { type: 'string', maxLength: TASK_BOUNDS.typeChars, default: DEFAULT_TYPE },
+    payload: { description: 'Any JSON value. It is the body of the request to the target.' },
+    id: { type: 'string', maxLength: TASK_BOUNDS.idChars, description: 'Default: a new one.' },
+    priority: { type: 'integer', minimum: -TASK_BOUNDS.priority, maximum: TASK_BOUNDS.priority, default: 0 },
+    key: { type: 'string', maxLength: TASK_BOUNDS.keyChars },
+    delayMs: { type: 'number', minimum: 0, default: 0 },
+    ttlMs: { type: 'number', minimum: 1 },
+    dedupId: { type: 'string', maxLength: TASK_BOUNDS.dedupIdChars },
+  },
+} as const
+
+export const postTasks: Endpoint = {
+  methods: ['POST'],
+  path: '/v1/queues/:queue/tasks',
+  summary: 'Queue one task or many.',
+  description:
+    'Many tasks (a JSON array or NDJSON) are each taken or refused by themselves: 202 if all were taken, 207 if some were ' +
+    'refused, and the status of the refusal if all were.',
+  parameters: [
+    {
+      in: 'header',
+      name: 'Forebay-Callback-Url',
+      description: 'Where what becomes of the task is posted, if the queue is configured with `callbacks: true`.',
+      schema: { type: 'string', format: 'uri' },
+    },
+  ],
+  body: {
+    'application/json': { oneOf: [taskSchema, { type: 'array', items: taskSchema }] },
+    'application/x-ndjson': { type: 'string', description: 'One task a line.' },
+  },
+  answers: {
+    202: { description: 'Durable, as the backend promises.', schema: { oneOf: [ref('Accepted'), ref('AcceptedMany')] } },
+    207: { description: 'Some were refused.', schema: ref('AcceptedMany') },
+    409: { description: 'The dedup id belongs to a different task.', schema: ref('Error') },
+    413: { description: 'Too large; with many tasks, those before it are stored.', schema: ref('Error') },
+    415: { description: 'Neither JSON nor NDJSON.', schema: ref('Error') },
+    422: { description: 'The payload is no JSON that the queue takes.', schema: ref('Error') },
+    429: { description: 'The queue is full; Retry-After says when it will not be.', schema: ref('Error') },
+  },
+  async handle(gateway, request, reply) {
+    const queue = queueOf(gateway, request)
+    const callbackUrl = callbackUrlOf(queue, request)
+    const { body } = request
+    if (body instanceof Readable) return replyMany(reply, await enqueueLines(gateway, queue, body, callbackUrl))
+    if (Array.isArray(body)) return replyMany(reply, await enqueueArray(gateway, queue, body, callbackUrl))
+    const { id, status } = await queue.queue.enqueue(taskOf(body, callbackUrl))
+    const url = statusUrl(queue.name, id)
+    return reply.code(202).header('location', url).send({ id, status, statusUrl: url })
+  },
+}
+
+interface Many {
+  readonly results: readonly EnqueueResult[]
+  /** What ended the request before its end. */
+  readonly broken?: ForebayError
+}
+
+async function enqueueArray(gateway: Gateway, queue: GatewayQueue, items: readonly unknown[], callbackUrl?: string): Promise<Many> {
+  const { batchTasks } = gateway.config.limits
+  if (items.length === 0) throw new ForebayError('INVALID_REQUEST', 'The array is empty: there is nothing to queue.')
+  if (items.length > batchTasks) throw tooMany(batchTasks, 'Nothing of it was stored.')
+  return { results: await enqueueBatch(queue, items.map((item) => () => taskOf(item, callbackUrl))) }
+}
+
+async function enqueueLines(gateway: Gateway, queue: GatewayQueue, stream: Readable, callbackUrl?: string): Promise<Many> {
+  const { batchTasks, bodyBytes, streamBytes } = gateway.config.limits
+  const results: EnqueueResult[] = []
+  let batch: (() => TaskInput)[] = []
+  const flush = async () => {
+    results.push(...(await enqueueBatch(queue, batch)))
+    batch = []
+  }
+  try {
+    for await (const line of linesOf(stream, bodyBytes, streamBytes)) {
+      const number = results.length + batch.length + 1
+      if (number > batchTasks) throw tooMany(batchTasks, 'Those before it are stored.')
+      batch.push(() => taskOf(parseJson(line, `Task ${number}`), callbackUrl))
+      if (batch.length === BATCH_LINES) await flush()
+    }
+  } catch (thrown) {
+    const broken = asForebayError(thrown, 'INVALID_REQUEST')
+    await flush()
+    return { results, broken }
+  }
+  await flush()
+  if (results.length === 0) throw new ForebayError('INVALID_REQUEST', 'The body has no lines: there is nothing to queue.')
+  return { results }
+}
+
+/** Queues what can be made; what can't is refused in its place. */
+async function enqueueBatch(queue: GatewayQueue, makers: readonly (() => TaskInput)[]): Promise<EnqueueResult[]> {
+  const made = makers.map((make): TaskInput | ForebayError => {
+    try {
+      return make()
+    } catch (thrown) {
+      return asForebayError(thrown)
+    }
+  })
+  const stored = await queue.queue.enqueueMany(made.filter((task): task is TaskInput => !(task instanceof ForebayError)))
+  let next = 0
+  return made.map((task) => (task instanceof ForebayError ? { status: 'refused', error: task } : (stored[next++] as EnqueueResult)))
+}
+
+/** The queue judges the fields; here only what HTTP callers may not set. */
+function taskOf(given: unknown, callbackUrl: string | undefined): TaskInput {
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    throw new ForebayError('INVALID_TASK', 'A task is an object with at least a payload. It was not stored.')
+  }
+  if (Object.hasOwn(given, 'headers')) {
+    throw new ForebayError('INVALID_TASK', 'A task that comes by HTTP has no field "headers". It was not stored.', { path: 'headers' })
+  }
+  const headers = callbackUrl === undefined ? undefined : { headers: { [CALLBACK_HEADER]: callbackUrl } }
+  return { type: DEFAULT_TYPE, ...(given as { payload: unknown }), ...headers }
+}
+
+/** @throws ForebayError INVALID_REQUEST, TARGET_REFUSED. */
+export function callbackUrlOf(queue: GatewayQueue, request: FastifyRequest): string | undefined {
+  const url = request.headers[CALLBACK_HEADER]
+  if (url === undefined) return undefined
+  const details = { path: CALLBACK_HEADER }
+  if (typeof url !== 'string') throw new ForebayError('INVALID_REQUEST', 'There is more than one callback URL. Nothing was queued.', details)
+  if (!queue.callbacks) {
+    const message = `Queue "${queue.name}" is not configured for callbacks (callbacks: true). Nothing was queued.`
+    throw new ForebayError('INVALID_REQUEST', message, details)
+  }
+  queue.callbacks.check(url)
+  return url
+}
+
+function replyMany(reply: FastifyReply, { results, broken }: Many): FastifyReply {
+  const errors = results.flatMap((result) => (result.status === 'refused' ? [result.error] : []))
+  const duplicates = results.filter(({ status }) => status === 'duplicate').length
+  const allRefused = errors.length === results.length ? errors[0] : undefined
+  const fault = broken ?? allRefused
+  const status = broken?.status ?? (allRefused ? statusOfAll(errors) : errors.length > 0 ? 207 : 202)
+  const waits = errors.flatMap(({ retryAfterMs }) => (retryAfterMs === undefined ? [] : [retryAfterMs]))
+  const retryAfter = retryAfterSeconds(status, waits.length > 0 ? waits.reduce((a, b) => Math.max(a, b)) : undefined)
+  if (retryAfter !== undefined) reply.header('retry-after', String(retryAfter))
+  // What was not read of the request would be taken for the next one.
+  if (broken) reply.header('connection', 'close')
+  return reply.code(status).send({
+    accepted: results.length - errors.length - duplicates,
+    duplicates,
+    refused: errors.length,
+    results: results.map((result) => (result.status === 'refused' ? { status: 'refused', ...errorBody(result.error) } : result)),
+    ...(fault && errorBody(fault)),
+  })
+}
+
+/** One status for refusals of several kinds: the one that they share, or that some may be sent again, or plainly wrong. */
+function statusOfAll(errors: readonly ForebayError[]): number {
+  const statuses = new Set(errors.map(({ status }) => status))
+  const [only] = statuses
+  if (only !== undefined && statuses.size === 1) return only
+  return statuses.has(429) ? 429 : 400
+}
+
+function tooMany(most: number, kept: string): ForebayError {
+  return new ForebayError('PAYLOAD_TOO_LARGE', `This gateway takes at most ${most} tasks in one request. ${kept}`)
+}

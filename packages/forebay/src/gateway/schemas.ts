@@ -1,0 +1,100 @@
+/** JSON schemas that several endpoints answer with, as OpenAPI components. */
+
+import { FLOWS } from './flow-meter.ts'
+
+type Schema = Readonly<Record<string, unknown>>
+
+const text = { type: 'string' } as const
+const whole = { type: 'integer' } as const
+const number = { type: 'number' } as const
+const epochMs = { type: 'number', description: 'Epoch milliseconds.' } as const
+
+const object = (properties: Readonly<Record<string, Schema>>, optional: readonly string[] = []): Schema => ({
+  type: 'object',
+  properties,
+  required: Object.keys(properties).filter((name) => !optional.includes(name)),
+})
+
+const flows = object(Object.fromEntries(FLOWS.map((flow) => [flow, number])))
+
+const failure = object({ attempt: whole, at: epochMs, code: text, message: text })
+
+const error = object({ code: text, message: text, todo: text, path: text, retryAfterMs: number }, ['path', 'retryAfterMs'])
+
+const storedTask = {
+  id: text,
+  queue: text,
+  type: text,
+  attempts: whole,
+  createdAt: epochMs,
+  priority: whole,
+  key: text,
+  failures: { type: 'array', items: failure },
+}
+
+export const SCHEMAS = {
+  Error: object({ error }),
+  Accepted: object({ id: text, status: { enum: ['accepted', 'duplicate'] }, statusUrl: text }),
+  AcceptedMany: object(
+    {
+      accepted: whole,
+      duplicates: whole,
+      refused: whole,
+      results: {
+        type: 'array',
+        description: 'One for each task, in their order.',
+        items: object({ status: { enum: ['accepted', 'duplicate', 'refused'] }, id: text, error }, ['id', 'error']),
+      },
+      error,
+    },
+    ['error'],
+  ),
+  Queue: object({
+    name: text,
+    state: { enum: ['running', 'paused', 'stopping', 'stopped'] },
+    target: text,
+    limits: object({
+      rate: object({ perSecond: number, rampMs: number }),
+      concurrency: whole,
+      maxAttempts: whole,
+      timeoutMs: number,
+      maxDepth: whole,
+    }),
+    depth: object({
+      ready: whole,
+      delayed: whole,
+      inFlight: whole,
+      dead: whole,
+      oldestReadyAgeMs: { type: ['number', 'null'] },
+      bytes: { type: ['number', 'null'] },
+    }),
+    rates: { ...flows, description: 'Per second, over the last ten seconds.' },
+    totals: { ...flows, description: 'Since this gateway started.' },
+    waitingCallers: whole,
+  }),
+  Task: object(
+    {
+      ...storedTask,
+      state: { enum: ['ready', 'delayed', 'inFlight', 'dead', 'completed'] },
+      reason: text,
+      deadAt: epochMs,
+      completedAt: epochMs,
+      result: { description: 'What the target answered: status, headers, and body or bodyBase64.' },
+    },
+    ['type', 'attempts', 'createdAt', 'priority', 'key', 'failures', 'reason', 'deadAt', 'completedAt', 'result'],
+  ),
+  DeadLetters: object(
+    {
+      items: { type: 'array', items: object({ ...storedTask, payload: {}, reason: text, deadAt: epochMs }, ['key']) },
+      next: { type: 'string', description: 'Pass it as `after` for the next page; absent on the last.' },
+    },
+    ['next'],
+  ),
+  Count: object({ count: whole }),
+  Health: object({ status: text }),
+} as const satisfies Record<string, Schema>
+
+/** Refers to a schema of the document. */
+export function ref(name: keyof typeof SCHEMAS): Schema {
+  return { $ref: `#/components/schemas/${name}` }
+}

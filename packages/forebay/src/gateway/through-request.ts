@@ -1,0 +1,69 @@
+/**
+ * A request of the through mode as it lies in the queue: a task whose payload is the request, method, path, headers and
+ * body. A task header marks it; callers of `POST .../tasks` cannot set task headers, so nobody can pretend.
+ */
+
+import { ForebayError } from '../errors.ts'
+import type { TaskInput } from '../task.ts'
+import type { BodyText } from './body-text.ts'
+import { type HeaderPair, redactedHeaders } from './headers.ts'
+
+export interface ThroughRequest extends BodyText {
+  readonly method: string
+  /** Below the target's URL, with its query: begins with "/" or "?", or is empty. */
+  readonly path: string
+  readonly headers: readonly HeaderPair[]
+}
+
+export const THROUGH_TYPE = 'http-request'
+
+/** Task headers of ours. */
+export const MODE_HEADER = 'forebay-mode'
+export const CALLBACK_HEADER = 'forebay-callback-url'
+
+const THROUGH_MODE = 'through'
+
+export function throughTask(request: ThroughRequest, id: string, callbackUrl: string | undefined): TaskInput {
+  return {
+    id,
+    type: THROUGH_TYPE,
+    payload: request,
+    headers: { [MODE_HEADER]: THROUGH_MODE, ...(callbackUrl !== undefined && { [CALLBACK_HEADER]: callbackUrl }) },
+  }
+}
+
+export function isThrough(task: { readonly headers: Readonly<Record<string, string>> }): boolean {
+  return task.headers[MODE_HEADER] === THROUGH_MODE
+}
+
+/** The payload as anybody may see it. */
+export function redactedRequest(request: ThroughRequest): ThroughRequest {
+  return { ...request, headers: redactedHeaders(request.headers) }
+}
+
+/**
+ * What follows `/v1/through/:queue` in the request's own line, unchanged.
+ * @throws ForebayError NOT_FOUND for a path that would climb out of the target's, INVALID_REQUEST for line breaks in it.
+ */
+export function throughPath(rawUrl: string): string {
+  const rest = rawUrl.slice(rawUrl.indexOf('/v1/through/') + '/v1/through/'.length)
+  const end = rest.search(/[/?#]/)
+  const path = end < 0 ? '' : rest.slice(end)
+  const [beforeQuery = ''] = path.split(/[?#]/, 1)
+  if (/%0[ad]|[\r\n]/i.test(beforeQuery)) {
+    throw new ForebayError('INVALID_REQUEST', 'The path has a line break in it. Nothing was queued.')
+  }
+  const segments = decoded(beforeQuery).split(/[/\\]/)
+  if (segments.some((segment) => segment === '.' || segment === '..') || /%00/.test(beforeQuery)) {
+    throw new ForebayError('NOT_FOUND', 'The path climbs out of the target with "." or "..", or has a NUL in it. Nothing was queued.')
+  }
+  return path
+}
+
+function decoded(path: string): string {
+  try {
+    return decodeURIComponent(path)
+  } catch (cause) {
+    throw new ForebayError('INVALID_REQUEST', 'The path has a "%" that is no escape. Nothing was queued.', { cause })
+  }
+}
