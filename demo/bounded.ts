@@ -12,6 +12,7 @@ import { reportOf, troubleOf } from '../packages/forebay/src/replay/report.ts'
 import { percentile } from '../packages/forebay/src/replay/statistics.ts'
 import { readTrace } from '../packages/forebay/src/replay/trace.ts'
 import { playLeveled } from './acts.ts'
+import { endingSignal } from './ending.ts'
 import { readFlags } from './flags.ts'
 import { sampleMemory } from './memory.ts'
 import { Stage } from './stage.ts'
@@ -24,8 +25,7 @@ const MAX_DEPTH = 500
 const FLAT_BYTES = 16 * 1_048_576
 
 const flags = readFlags(process.argv.slice(2))
-const stop = new AbortController()
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop.abort(new Error(signal)))
+const ending = endingSignal()
 
 const progress = new ProgressLine(systemClock, process.stderr)
 const stage = await Stage.open()
@@ -35,7 +35,7 @@ try {
   process.exitCode = promises.every(({ kept }) => kept) ? 0 : 1
 } catch (thrown) {
   process.exitCode = 1
-  if (!stop.signal.aborted) console.error(`It could not go on: ${thrown instanceof Error ? thrown.message : thrown}`)
+  if (!ending.aborted) console.error(`It could not go on: ${thrown instanceof Error ? thrown.message : thrown}`)
 } finally {
   progress.clear()
   await stage.close()
@@ -44,13 +44,13 @@ try {
 async function bounded(): Promise<Promised[]> {
   const { arrivalsMs: dueMs } = await readTrace(flags.trace ?? TRACE, { speed: flags.speed })
   const service = await stage.startFragileService()
-  const gateway = await stage.startGateway({ target: service.url, rate: flags.rate, maxDepth: MAX_DEPTH }, stop.signal)
+  const gateway = await stage.startGateway({ target: service.url, rate: flags.rate, maxDepth: MAX_DEPTH }, ending)
   const watching = new AbortController()
   const memory = sampleMemory(gateway.pid, systemClock, watching.signal)
   const onChange = ({ offered, accepted }: { offered: number; accepted: number }) => {
     progress.show(accepted / dueMs.length, `${offered} offered, ${accepted} accepted`)
   }
-  const act = { dueMs, rate: flags.rate, signal: stop.signal, onChange, onState: () => undefined }
+  const act = { dueMs, rate: flags.rate, signal: ending, onChange, onState: () => undefined }
   const { record, load } = await playLeveled(act, service, gateway).finally(() => watching.abort())
   progress.clear()
   const figures = figuresOf(record)

@@ -16,6 +16,7 @@ import type { Replay } from '../packages/forebay/src/replay/run-replay.ts'
 import { svgOf } from '../packages/forebay/src/replay/svg.ts'
 import { readTrace } from '../packages/forebay/src/replay/trace.ts'
 import { type Act, PATIENCE_MS, playDirect, playLeveled } from './acts.ts'
+import { endingSignal } from './ending.ts'
 import { readFlags } from './flags.ts'
 import { CAPACITY } from './fragile-line.ts'
 import { type FragileService, type Gateway, Stage } from './stage.ts'
@@ -28,8 +29,7 @@ const KILL_AT = 0.5
 const DOWN_MS = 500
 
 const flags = readFlags(process.argv.slice(2))
-const stop = new AbortController()
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop.abort(new Error(signal)))
+const ending = endingSignal()
 
 const out = (text: string) => (flags.json ? process.stderr : process.stdout).write(`${text}\n`)
 const progress = new ProgressLine(systemClock, process.stderr)
@@ -38,7 +38,7 @@ try {
   await demo()
 } catch (thrown) {
   progress.clear()
-  if (!stop.signal.aborted) {
+  if (!ending.aborted) {
     console.error(`The demo could not go on: ${thrown instanceof Error ? thrown.message : thrown}`)
     process.exitCode = 1
   }
@@ -55,7 +55,7 @@ async function demo(): Promise<void> {
   out('and whose users wait at most 2 seconds. First straight at it, then through forebay serve.\n')
   const direct = await directAct(dueMs)
   const service = await stage.startFragileService()
-  const gateway = await stage.startGateway({ target: service.url, rate: flags.rate }, stop.signal)
+  const gateway = await stage.startGateway({ target: service.url, rate: flags.rate }, ending)
   out(`  live page: ${gateway.url.href}\n`)
   const leveled = await leveledAct(dueMs, service, gateway)
   const figures = { direct: figuresOf(direct.record), leveled: figuresOf(leveled.record) }
@@ -104,7 +104,7 @@ function actOf(name: string, dueMs: Float64Array): Act {
   return {
     dueMs,
     rate: flags.rate,
-    signal: stop.signal,
+    signal: ending,
     onChange: ({ offered, failed }) => {
       progress.show(offered / dueMs.length, `${name}: ${offered} of ${dueMs.length} sent, ${failed} failed`)
     },
@@ -115,8 +115,8 @@ async function killAndRestart(gateway: Gateway): Promise<void> {
   progress.clear()
   out(`  kill -9 ${gateway.pid}: the gateway is gone`)
   await gateway.kill()
-  await sleep(systemClock, DOWN_MS, stop.signal)
-  await gateway.start(stop.signal)
+  await sleep(systemClock, DOWN_MS, ending)
+  await gateway.start(ending)
   out('  the gateway is back, on the same SQLite file')
 }
 
