@@ -1,4 +1,7 @@
-/** The least gateway that has the live page: queues in memory, consumers, the page's routes, on a port of its own. */
+/**
+ * The least gateway that has the live page: one queue in memory, its consumer, the page's routes, on a port of its own. Its
+ * queue can have a name that the real gateway would refuse.
+ */
 
 import fastify from 'fastify'
 import { sleep, systemClock } from '../../packages/forebay/src/clock.ts'
@@ -7,7 +10,6 @@ import type { ConsumerOptions } from '../../packages/forebay/src/consumer/option
 import { FlowMeter } from '../../packages/forebay/src/gateway/flow-meter.ts'
 import { registerLive } from '../../packages/forebay/src/gateway/live.ts'
 import { registerPage } from '../../packages/forebay/src/gateway/page.ts'
-import { registerPausing } from '../../packages/forebay/src/gateway/pausing.ts'
 import { LoadLevelingQueue } from '../../packages/forebay/src/queue/load-leveling-queue.ts'
 
 export interface LiveGateway {
@@ -28,7 +30,12 @@ export async function startLiveGateway(
   const app = fastify()
   const gateway = { queues: new Map([[name, { name, queue, consumer, flow }]]) }
   registerLive(app, gateway)
-  registerPausing(app, gateway)
+  for (const verb of ['pause', 'resume'] as const) {
+    app.post(`/v1/queues/:queue/${verb}`, () => {
+      consumer[verb]()
+      return {}
+    })
+  }
   registerPage(app)
   await consumer.start()
   const url = await app.listen({ host: '127.0.0.1', port })

@@ -1,10 +1,16 @@
 /** The live page in a real browser: what it shows moves, says when the gateway is gone, and runs nothing that it is told. */
 
 import { existsSync } from 'node:fs'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { configSchema } from '../../packages/forebay/src/gateway/config-schema.ts'
+import { Gateway } from '../../packages/forebay/src/gateway/gateway.ts'
+import { PAGE_HEADERS } from '../../packages/forebay/src/gateway/page.ts'
 import { ROOT } from '../run-tool.ts'
 import { type LiveGateway, startLiveGateway } from './live-gateway.ts'
 
@@ -105,6 +111,34 @@ describe.skipIf(!existsSync(CHROMIUM))('the live page', () => {
         () => document.documentElement.scrollWidth > document.documentElement.clientWidth,
       )
       expect(sideways).toBe(false)
+    }
+  })
+
+  test('the real gateway serves it, under its policy, and to who has the token', async () => {
+    const token = 'a-token-of-this-test'
+    const target = createServer((_request, response) => response.end()).listen(0, '127.0.0.1')
+    await once(target, 'listening')
+    const { port } = target.address() as AddressInfo
+    const queues = { orders: { target: `http://127.0.0.1:${port}/`, rate: 20 } }
+    const doors = { listen: '127.0.0.1:0', tokens: [token], allowPrivateTargets: ['127.0.0.1'] }
+    const real = await Gateway.open(configSchema.parse({ storage: 'memory:', queues, ...doors }))
+    try {
+      const url = await real.start()
+      await real.queues.get('orders')?.queue.enqueueMany(numbers(40))
+      const page = await (await browser.newContext()).newPage()
+      const answer = await page.goto(url)
+      expect(answer?.headers()).toMatchObject(PAGE_HEADERS)
+      await page.getByRole('status').getByText('wants a token').waitFor()
+      await page.getByLabel('Token').fill(token)
+      await page.getByRole('button', { name: 'Use it' }).click()
+      await page.getByRole('button', { name: 'pause orders' }).click()
+      await page.locator('.state', { hasText: 'Paused' }).waitFor()
+      expect(real.queues.get('orders')?.consumer.state).toBe('paused')
+      await page.getByRole('button', { name: 'resume orders' }).click()
+      await expect.poll(() => total(page, 'Completed'), { timeout: 10_000 }).toBe(40)
+    } finally {
+      await real.stop(0)
+      target.close()
     }
   })
 

@@ -8,12 +8,11 @@ import { ForebayError } from '../errors.ts'
 import { LoadLevelingQueue } from '../queue/load-leveling-queue.ts'
 import { FlowMeter } from './flow-meter.ts'
 import { registerLive } from './live.ts'
-import { registerPausing } from './pausing.ts'
 
 let app: FastifyInstance
 afterEach(() => app.close())
 
-async function listen(): Promise<{ url: string; clock: VirtualClock }> {
+async function listen(): Promise<{ url: string; clock: VirtualClock; consumer: LeveledConsumer }> {
   const clock = new VirtualClock()
   const queue = await LoadLevelingQueue.open('memory:', { clock })
   const consumer = new LeveledConsumer(queue, () => undefined, { clock })
@@ -24,8 +23,7 @@ async function listen(): Promise<{ url: string; clock: VirtualClock }> {
     queues: new Map([['orders', { name: 'orders', queue, consumer, flow: new FlowMeter(queue, consumer, clock) }]]),
   }
   registerLive(app, gateway, { clock })
-  registerPausing(app, gateway)
-  return { url: await app.listen({ host: '127.0.0.1', port: 0 }), clock }
+  return { url: await app.listen({ host: '127.0.0.1', port: 0 }), clock, consumer }
 }
 
 /** Each call resolves with the next event, undefined at the end. */
@@ -64,16 +62,12 @@ test('the history first, then a sample a second, then the end when the gateway c
   expect(await next()).toBeUndefined()
 })
 
-test('pause and resume answer with the state and tell all listeners; an unknown queue is refused', async () => {
-  const { url } = await listen()
+test('a change of state is told at once', async () => {
+  const { url, consumer } = await listen()
   const next = await events(url)
   await next()
-  const paused = await fetch(`${url}/v1/queues/orders/pause`, { method: 'POST' })
-  expect(await paused.json()).toEqual({ name: 'orders', state: 'paused' })
+  consumer.pause()
   expect(await next()).toEqual({ name: 'state', data: { name: 'orders', state: 'paused' } })
-  const resumed = await fetch(`${url}/v1/queues/orders/resume`, { method: 'POST' })
-  expect(await resumed.json()).toEqual({ name: 'orders', state: 'running' })
-  expect((await fetch(`${url}/v1/queues/other/pause`, { method: 'POST' })).status).toBe(404)
 })
 
 test('listeners are bounded, and who leaves makes room', async () => {
