@@ -15,6 +15,7 @@
 
 import type { ForebayError } from '../errors.ts'
 import type { DeadReason, FailedAttempt, TaskId } from '../task.ts'
+import type { SharedPacer } from './shared-pacer.ts'
 
 /** A task on its way into a backend: validated, its payload already JSON text. */
 export interface NewTask {
@@ -210,6 +211,8 @@ export interface QueueService {
   /** What is known of each id; undefined for nothing. */
   find(ids: readonly TaskId[]): Promise<(FoundTask | undefined)[]>
   readonly dead: DeadLetters
+  /** One rate for all consumers of the queue; undefined where the engine has no atomic state for it. */
+  readonly pacer?: SharedPacer
   /** Ends waits, lets go of the engine; works twice. Leased tasks stay leased until their leases end. */
   close(): Promise<void>
 }

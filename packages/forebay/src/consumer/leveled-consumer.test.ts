@@ -70,7 +70,7 @@ describe('LeveledConsumer', () => {
     await queue.enqueueMany(tasks(100))
     await consumer.start()
     await clock.advance(10)
-    expect((await queue.depth()).inFlight).toBeLessThanOrEqual(3)
+    expect((await queue.depth()).inFlight).toBeLessThanOrEqual(6)
     await consumer.stop()
     expect(await queue.depth()).toMatchObject({ ready: 99, inFlight: 0 })
   })

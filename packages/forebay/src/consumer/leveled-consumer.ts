@@ -3,7 +3,7 @@
  *
  * One function, `#turn`, owns all that decides about starts; it is synchronous and runs after every event (tasks were
  * claimed, an attempt ended, a permit fell due, the limits changed). Permit first, then task: it claims no more than may
- * start within `PREFETCH_MS`, so no task is held by a process that may not start it yet.
+ * start within `prefetchMs` (see permits.ts), so no task is held by a process that may not start it yet.
  *
  *     #claiming   the one claim that is under way, parked at the backend until work arrives       owner: #claim
  *     #held       claimed, waiting for their permit, in order                                     owner: #turn
@@ -17,7 +17,6 @@ import { type CancelTimer, type Clock, sleep } from '../clock.ts'
 import { asForebayError, ForebayError } from '../errors.ts'
 import { Emitter, type Listener } from '../events.ts'
 import { fullJitter } from '../flow/backoff.ts'
-import { Pacer } from '../flow/pacer.ts'
 import type { LoadLevelingQueue } from '../queue/load-leveling-queue.ts'
 import type { AnyTaskTypes, TaskTypes } from '../queue/task-types.ts'
 import { type RandomSource, systemRandom } from '../random.ts'
@@ -33,10 +32,15 @@ import {
   type Limits,
   withLimits,
 } from './options.ts'
+import { OwnPermits, type Permits } from './permits.ts'
 import { BACKEND_BACKOFF, Settler } from './settler.ts'
+import { SharedPermits } from './shared-permits.ts'
 
-/** Tasks are claimed this long before their permits fall due: longer than a claim takes, far shorter than any lease. */
-const PREFETCH_MS = 100
+/** A task whose permit turns out to be further away than this goes back to the queue, for whoever may start it sooner. */
+const LONGEST_HOLD_MS = 1_000
+
+/** While it runs it keeps the process alive, as a server does: an engine's parked claim may not. */
+const KEEP_ALIVE_MS = 3_600_000
 
 /** A parked claim asks anew this often, so that an engine that lost it is noticed. */
 const PARKED_CLAIM_MS = 20_000
@@ -61,7 +65,7 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
   readonly #events = new Emitter<ConsumerEvents>()
   readonly #heartbeat: Heartbeat
   readonly #settler: Settler
-  readonly #pacer: Pacer
+  readonly #permits: Permits
   #limits: Limits
   #state: ConsumerState = 'stopped'
   #held: Held[] = []
@@ -69,6 +73,7 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
   #claiming: { readonly abort: AbortController; readonly done: Promise<void> } | undefined
   #claimsFailed = 0
   #cancelTimer: CancelTimer | undefined
+  #cancelKeepAlive: CancelTimer = () => {}
   /** Gives up settling: aborted when a stop has run out of time. */
   #giveUp = new AbortController()
   readonly #releasing = new Set<Promise<unknown>>()
@@ -88,13 +93,25 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
     this.#leaseMs = leaseMs
     this.#keepResultsMs = keepResultsMs
     this.#limits = withLimits(DEFAULT_LIMITS, options)
-    this.#pacer = new Pacer(this.#limits)
     const onError = (error: ForebayError, retryInMs: number) => this.#events.emit('error', { error, retryInMs })
     this.#heartbeat = new Heartbeat(queue.service, this.#clock, leaseMs, {
       onLost: (lease) => this.#leaseLost(lease),
       onError,
     })
     this.#settler = new Settler(queue.service, this.#clock, this.#random, onError)
+    this.#permits = this.#makePermits(options.rate?.scope ?? 'queue', onError)
+  }
+
+  #makePermits(scope: 'queue' | 'process', onError: (error: ForebayError, retryInMs: number) => void): Permits {
+    const { pacer, backend } = this.#queue.service
+    if (scope === 'process') return new OwnPermits(this.#limits)
+    if (pacer) {
+      const [clock, random, backoff, onChange] = [this.#clock, this.#random, BACKEND_BACKOFF, () => this.#turn()]
+      return new SharedPermits(this.#limits, { pacer, clock, random, backoff, onChange, onError })
+    }
+    if (this.#limits.perSecond === Number.POSITIVE_INFINITY) return new OwnPermits(this.#limits)
+    const message = `The ${backend} backend can't keep one rate over all consumers of the queue; say rate.scope "process" if there is only one.`
+    throw new ForebayError('UNSUPPORTED', message, { path: 'rate.scope' })
   }
 
   get state(): ConsumerState {
@@ -122,6 +139,7 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
     // A stop that was asked for meanwhile is the later wish, and stands.
     if (this.#state !== 'stopped' || wish !== this.#wish) return
     this.#giveUp = new AbortController()
+    this.#keepAlive()
     this.#become('running')
     this.#turn()
   }
@@ -136,7 +154,7 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
   /** Goes on after a pause; the flow ramps up. */
   resume(): void {
     if (this.#state !== 'paused') return
-    this.#pacer.rest()
+    this.#permits.rest()
     this.#become('running')
     this.#turn()
   }
@@ -144,7 +162,7 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
   /** Changes limits while it runs; what is not named stays. @throws ForebayError INVALID_OPTION; then nothing has changed. */
   update(limits: ConsumerLimits): void {
     this.#limits = withLimits(this.#limits, limits)
-    this.#pacer.change(this.#limits, this.#clock.monotonic())
+    this.#permits.change(this.#limits, this.#clock.monotonic())
     // A claim that is under way was sized by the old limits.
     this.#claiming?.abort.abort()
     this.#turn()
@@ -175,7 +193,12 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
       if (!(await this.#within(2 * ABORT_GRACE_MS, idle))) this.#giveUp.abort()
     }
     await idle
+    this.#cancelKeepAlive()
     this.#become('stopped')
+  }
+
+  #keepAlive(): void {
+    this.#cancelKeepAlive = this.#clock.after(KEEP_ALIVE_MS, () => this.#keepAlive())
   }
 
   async #idle(): Promise<void> {
@@ -200,29 +223,34 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
     this.#cancelTimer = undefined
     if (this.#state !== 'running') return
     const now = this.#clock.monotonic()
-    const startable = () => this.#held.length > 0 && this.#running.size < this.#limits.concurrency
-    while (startable() && this.#pacer.nextAt <= now) {
-      this.#pacer.take(now)
+    while (this.#isStartable && this.#permits.nextAt <= now) {
+      this.#permits.take(now)
       this.#start(this.#held.shift() as Held)
     }
+    if (this.#permits.expectedAt > now + LONGEST_HOLD_MS) this.#releaseHeld()
+    this.#permits.provide(this.#held.length, now)
     const wanted = this.#wanted(now)
     if (wanted > 0 && !this.#claiming) this.#claim(wanted)
-    const wakeAt = startable() ? this.#pacer.nextAt : this.#nextClaimAt(now)
-    if (wakeAt !== undefined) this.#cancelTimer = this.#clock.after(wakeAt - now, () => this.#turn())
+    const wakeAt = this.#isStartable ? this.#permits.wakeAt(now) : this.#nextClaimAt(now)
+    if (wakeAt < Number.POSITIVE_INFINITY) this.#cancelTimer = this.#clock.after(wakeAt - now, () => this.#turn())
   }
 
-  /** How many tasks to claim now: what may start within `PREFETCH_MS`, asked for when half of it is used up. */
+  get #isStartable(): boolean {
+    return this.#held.length > 0 && this.#running.size < this.#limits.concurrency
+  }
+
+  /** How many tasks to claim now: what may start within the prefetch time, asked for when half of it is used up. */
   #wanted(now: number): number {
     const slots = this.#limits.concurrency - this.#running.size
-    const startable = Math.min(slots, this.#pacer.startsUntil(now + PREFETCH_MS, now))
+    const startable = Math.min(slots, this.#permits.startsUntil(now + this.#permits.prefetchMs, now))
     return this.#held.length <= startable / 2 ? startable - this.#held.length : 0
   }
 
-  /** When the next permit comes so near that a task should be claimed for it; undefined if something else will wake us. */
-  #nextClaimAt(now: number): number | undefined {
+  /** When the next permit comes so near that a task should be claimed for it; Infinity if something else will wake us. */
+  #nextClaimAt(now: number): number {
     const free = this.#limits.concurrency - this.#running.size - this.#held.length
-    if (this.#claiming || free <= 0) return undefined
-    return Math.max(now, this.#pacer.nextAt - PREFETCH_MS)
+    if (this.#claiming || free <= 0) return Number.POSITIVE_INFINITY
+    return Math.max(now, this.#permits.expectedAt - this.#permits.prefetchMs)
   }
 
   #claim(max: number): void {
@@ -298,7 +326,8 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
   }
 
   #hold(delayMs: number): void {
-    this.#pacer.hold(this.#clock.monotonic() + delayMs)
+    const now = this.#clock.monotonic()
+    this.#permits.hold(now + delayMs, now)
     this.#events.emit('held', { delayMs })
     this.#letGo()
     this.#turn()
@@ -307,6 +336,11 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
   /** Ends the parked claim and gives back what was claimed and has not started. */
   #letGo(): void {
     this.#claiming?.abort.abort()
+    this.#releaseHeld()
+    this.#permits.letGo()
+  }
+
+  #releaseHeld(): void {
     for (const held of this.#held.splice(0)) this.#release(held)
   }
 

@@ -9,6 +9,11 @@ export interface RateOptions {
   readonly perSecond: number
   /** After idleness, a pause or a hold the rate climbs to `perSecond` over this many milliseconds. Default 500. 0: at once. */
   readonly rampMs?: number
+  /**
+   * `queue`: all consumers of the queue keep this rate together, in however many processes: it is the downstream that has the
+   * limit. `process`: this consumer keeps it alone, and two consumers start twice as much. Default `queue`. Fixed at the start.
+   */
+  readonly scope?: 'queue' | 'process'
 }
 
 export interface RetryOptions {

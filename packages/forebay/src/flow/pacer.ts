@@ -22,6 +22,13 @@ export interface PacerSettings {
   readonly rampMs: number
 }
 
+/** A pacer as data, for a flow whose starts several processes reserve. Times by one clock of theirs. */
+export interface PacerState {
+  readonly tat: number
+  readonly rampBegan: number
+  readonly perSecond: number
+}
+
 /** How late a start may be and still be made up for: above Node's timer error, far below what would be felt as a burst. */
 export const TOLERANCE_MS = 4
 
@@ -33,13 +40,28 @@ export class Pacer {
   #rampMs: number
   #rampBegan = Number.NEGATIVE_INFINITY
   #tat = Number.NEGATIVE_INFINITY
-  #heldUntil = Number.NEGATIVE_INFINITY
   #fresh = true
 
   /** @throws ForebayError INVALID_OPTION for a rate that is not above 0. */
   constructor(settings: PacerSettings) {
     this.#intervalMs = intervalOf(settings.perSecond)
     this.#rampMs = settings.rampMs
+  }
+
+  /** Goes on from where another pacer of the same flow was, under new settings. */
+  static resume(state: PacerState, settings: PacerSettings, now: number): Pacer {
+    const pacer = new Pacer({ perSecond: state.perSecond, rampMs: settings.rampMs })
+    pacer.#tat = state.tat
+    pacer.#rampBegan = state.rampBegan
+    pacer.#fresh = false
+    pacer.change(settings, now)
+    return pacer
+  }
+
+  /** What `resume` needs; undefined before the first start. */
+  get state(): PacerState | undefined {
+    if (this.#fresh) return undefined
+    return { tat: this.#tat, rampBegan: this.#rampBegan, perSecond: 1_000 / this.#intervalMs }
   }
 
   /** The earliest time of the next start; -Infinity if it may be at once. Reading it changes nothing. */
@@ -49,14 +71,22 @@ export class Pacer {
 
   /** Records a start at `now`, which must not be before `nextAt`. */
   take(now: number): void {
-    if (now < this.#tat) throw new ForebayError('INTERNAL', `The pacer was asked for a start ${this.#tat - now} ms too early.`)
-    if (this.#fresh || now - this.#tat > IDLE_MS) {
-      this.#fresh = false
-      this.#rampBegan = now
-      this.#tat = now
+    this.#take(now, TOLERANCE_MS)
+  }
+
+  /**
+   * Takes up to `want` starts ahead of time, none later than `until`; returns their times, in order. What is planned ahead is
+   * not late, so there is nothing to make up for: the slots are a whole interval apart.
+   */
+  reserve(want: number, now: number, until: number): number[] {
+    const slots: number[] = []
+    while (slots.length < want) {
+      const slot = Math.max(now, this.#tat)
+      if (slot > until) break
+      this.#take(slot, 0)
+      slots.push(slot)
     }
-    const from = Math.max(this.#tat, now - TOLERANCE_MS)
-    this.#tat = this.#after(from, this.#intervalMs)
+    return slots
   }
 
   /** How many starts fit until `until`, the next one included, if every one is on time. */
@@ -70,7 +100,6 @@ export class Pacer {
   hold(until: number): void {
     if (until <= this.#tat) return
     this.#tat = until
-    this.#heldUntil = until
     this.#rampBegan = until
     this.#fresh = false
   }
@@ -83,11 +112,23 @@ export class Pacer {
   /** Changes the rate without a jump or a stall: what is left of the running interval shrinks or grows in proportion. */
   change(settings: PacerSettings, now: number): void {
     const intervalMs = intervalOf(settings.perSecond)
-    const from = Math.max(now, this.#heldUntil)
+    // A ramp that begins later than now is a hold, and stands.
+    const from = Math.max(now, this.#rampBegan)
     const left = this.#tat - from
     if (left > 0) this.#tat = this.#intervalMs === 0 ? from : from + (left * intervalMs) / this.#intervalMs
     this.#intervalMs = intervalMs
     this.#rampMs = settings.rampMs
+  }
+
+  #take(now: number, toleranceMs: number): void {
+    if (now < this.#tat) throw new ForebayError('INTERNAL', `The pacer was asked for a start ${this.#tat - now} ms too early.`)
+    if (this.#fresh || now - this.#tat > IDLE_MS) {
+      this.#fresh = false
+      this.#rampBegan = now
+      this.#tat = now
+    }
+    const from = Math.max(this.#tat, now - toleranceMs)
+    this.#tat = this.#after(from, this.#intervalMs)
   }
 
   #after(from: number, flowMs: number): number {

@@ -3,6 +3,8 @@
 import type { Clock } from '../../clock.ts'
 import { systemClock } from '../../clock.ts'
 import { ForebayError } from '../../errors.ts'
+import type { PacerState } from '../../flow/pacer.ts'
+import { handBackSlots, holdFlow, reserveSlots } from '../../flow/shared-flow.ts'
 import { ClaimLine } from '../claim-line.ts'
 import type {
   Bounds,
@@ -20,6 +22,7 @@ import type {
   Settlement,
   SettleResult,
 } from '../queue-service.ts'
+import type { SharedPacer } from '../shared-pacer.ts'
 import { MemoryStore } from './memory-store.ts'
 
 const CAPABILITIES: Capabilities = {
@@ -42,12 +45,14 @@ const CAPABILITIES: Capabilities = {
 class SharedQueue {
   readonly store: MemoryStore
   readonly line: ClaimLine
-  readonly #clock: Clock
+  readonly clock: Clock
+  /** The rate that all consumers keep together. */
+  flow: PacerState | undefined
   #timer: { readonly due: number; readonly cancel: () => void } | undefined
   users = 0
 
   constructor(clock: Clock) {
-    this.#clock = clock
+    this.clock = clock
     this.store = new MemoryStore(clock)
     this.line = new ClaimLine(clock)
   }
@@ -68,7 +73,7 @@ class SharedQueue {
       this.#timer = undefined
       this.serve()
     }
-    const cancel = this.#clock.after(due - this.#clock.monotonic(), fire, { background: true })
+    const cancel = this.clock.after(due - this.clock.monotonic(), fire, { background: true })
     this.#timer = { due, cancel }
   }
 }
@@ -132,6 +137,24 @@ export class MemoryQueueService implements QueueService {
   async find(ids: readonly string[]): Promise<(FoundTask | undefined)[]> {
     const { store } = this.#open()
     return ids.map((id) => store.find(id))
+  }
+
+  readonly pacer: SharedPacer = {
+    reserve: async ({ perSecond, rampMs, want, ...window }) => {
+      const shared = this.#open()
+      const now = shared.clock.monotonic()
+      const { state, ...slots } = reserveSlots(shared.flow, { perSecond, rampMs }, want, now, window)
+      shared.flow = state
+      return { now, ...slots }
+    },
+    handBack: async (first, next) => {
+      const shared = this.#open()
+      shared.flow = handBackSlots(shared.flow, first, next)
+    },
+    hold: async (delayMs) => {
+      const shared = this.#open()
+      shared.flow = holdFlow(shared.flow, shared.clock.monotonic() + delayMs)
+    },
   }
 
   readonly dead: DeadLetters = {
