@@ -15,26 +15,46 @@ interface CodeEntry {
 export const ERROR_CODES = {
   // Refused at the door
   QUEUE_FULL: { status: 429, exit: 1, todo: 'Send it again after the time in Retry-After; nothing of it was stored.' },
-  PAYLOAD_TOO_LARGE: { status: 413, exit: 1, todo: 'Send less, or store the data elsewhere and queue a reference to it.' },
+  PAYLOAD_TOO_LARGE: {
+    status: 413,
+    exit: 1,
+    todo: 'Send less, or store the data elsewhere and queue a reference to it.',
+  },
   INVALID_TASK: { status: 400, exit: 2, todo: 'Correct the field that the message names and send it again.' },
   INVALID_PAYLOAD: { status: 422, exit: 2, todo: 'Correct the payload at the path that the message names.' },
   INVALID_JSON: { status: 400, exit: 2, todo: 'Send well-formed JSON; the message says where it breaks.' },
   INVALID_REQUEST: { status: 400, exit: 2, todo: 'Correct the request as the message says; nothing of it was stored.' },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, exit: 2, todo: 'Send application/json or application/x-ndjson.' },
   UNKNOWN_QUEUE: { status: 404, exit: 2, todo: 'Use one of the configured queues, or add it to the configuration.' },
-  UNKNOWN_TASK: { status: 404, exit: 1, todo: 'Check the id; a finished task is remembered only for the configured time.' },
+  UNKNOWN_TASK: {
+    status: 404,
+    exit: 1,
+    todo: 'Check the id; a finished task is remembered only for the configured time.',
+  },
   UNKNOWN_TASK_TYPE: { status: 422, exit: 2, todo: 'Use a task type that the queue defines, or define this one.' },
   NOT_FOUND: { status: 404, exit: 2, todo: 'See /openapi.json for the paths that this gateway answers.' },
   METHOD_NOT_ALLOWED: { status: 405, exit: 2, todo: 'See /openapi.json for the methods of this path.' },
   UNAUTHORIZED: { status: 401, exit: 2, todo: 'Send one of the configured tokens as Authorization: Bearer.' },
-  FORBIDDEN_ORIGIN: { status: 403, exit: 2, todo: 'Call the gateway from a server or its own page, not from another site.' },
+  FORBIDDEN_ORIGIN: {
+    status: 403,
+    exit: 2,
+    todo: 'Call the gateway from a server or its own page, not from another site.',
+  },
   TOO_BUSY: { status: 503, exit: 1, todo: 'Try again after the time in Retry-After.' },
   DEDUP_CONFLICT: { status: 409, exit: 1, todo: 'Use a new dedup id for a different task.' },
 
   // While a task runs
-  LEASE_LOST: { status: 409, exit: 1, todo: 'Do nothing: another consumer has the task. Longer leases make this rarer.' },
+  LEASE_LOST: {
+    status: 409,
+    exit: 1,
+    todo: 'Do nothing: another consumer has the task. Longer leases make this rarer.',
+  },
   TASK_TIMEOUT: { status: 504, exit: 1, todo: 'Raise timeoutMs, or make the handler obey its signal.' },
-  TARGET_REFUSED: { status: 502, exit: 2, todo: 'Add the address to allowPrivateTargets if it is meant to be reached.' },
+  TARGET_REFUSED: {
+    status: 502,
+    exit: 2,
+    todo: 'Add the address to allowPrivateTargets if it is meant to be reached.',
+  },
   TARGET_FAILED: { status: 502, exit: 1, todo: 'See the dead letter for what the target answered.' },
   TASK_EXPIRED: { status: 504, exit: 1, todo: 'Send it again with a longer ttlMs, or without one; it never ran.' },
 

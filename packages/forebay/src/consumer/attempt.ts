@@ -27,10 +27,14 @@ export interface HandlerContext {
   extend(ms: number): Promise<void>
 }
 
+/** `undefined` (nothing returned) completes. */
+// biome-ignore lint/suspicious/noConfusingVoidType: a handler without a return statement is the usual one
+export type HandlerReturn = Outcome | undefined | void
+
 export type Handler<Types extends TaskTypes> = (
   task: TaskOf<Types>,
   context: HandlerContext,
-) => Outcome | undefined | void | Promise<Outcome | undefined | void>
+) => HandlerReturn | Promise<HandlerReturn>
 
 /** How an attempt ended; `outcome` is what the consumer stores. */
 export type Ending = { readonly holdMs?: number; readonly result?: unknown } & DistributiveOmit<Settlement, 'claim'>
@@ -51,7 +55,10 @@ export const ABORT_GRACE_MS = 1_000
 export function endWithoutRunning(claim: Claim, { limits, clock }: AttemptSettings): Ending | undefined {
   if (claim.expired) return { outcome: 'expire' }
   if (claim.task.attempts <= limits.maxAttempts) return undefined
-  const lost = new ForebayError('LEASE_LOST', 'The last attempt ended without an answer: its consumer died or lost its lease.')
+  const lost = new ForebayError(
+    'LEASE_LOST',
+    'The last attempt ended without an answer: its consumer died or lost its lease.',
+  )
   return { outcome: 'dead', reason: 'attempts-exhausted', failure: failureOf(lost, claim.task.attempts - 1, clock) }
 }
 
@@ -119,13 +126,17 @@ export class Attempt<Types extends TaskTypes> {
     })
   }
 
-  #ending(returned: Outcome | undefined | void): Ending {
+  #ending(returned: HandlerReturn): Ending {
     if (!returned) return this.#completed(undefined)
     switch (returned.outcome) {
       case 'complete':
         return this.#completed(returned.result)
       case 'release':
-        return { outcome: 'release', delayMs: returned.delayMs, ...(returned.holdStarts && { holdMs: returned.delayMs }) }
+        return {
+          outcome: 'release',
+          delayMs: returned.delayMs,
+          ...(returned.holdStarts && { holdMs: returned.delayMs }),
+        }
       case 'dead':
         return this.#dead('refused', new Error(returned.reason))
       case 'retry':

@@ -12,8 +12,18 @@ export interface ConsumerEvents {
   started: { readonly task: StoredTask; readonly waitedMs: number }
   /** Each of these is emitted when the outcome is durable. `durationMs`: of the attempt. */
   completed: { readonly task: StoredTask; readonly durationMs: number; readonly result: unknown }
-  retried: { readonly task: StoredTask; readonly durationMs: number; readonly delayMs: number; readonly failure: FailedAttempt }
-  dead: { readonly task: StoredTask; readonly durationMs: number; readonly reason: DeadReason; readonly failure: FailedAttempt }
+  retried: {
+    readonly task: StoredTask
+    readonly durationMs: number
+    readonly delayMs: number
+    readonly failure: FailedAttempt
+  }
+  dead: {
+    readonly task: StoredTask
+    readonly durationMs: number
+    readonly reason: DeadReason
+    readonly failure: FailedAttempt
+  }
   released: { readonly task: StoredTask; readonly delayMs: number }
   expired: { readonly task: StoredTask }
   /** Somebody else has the task now, or will; its signal was aborted and its outcome was not stored. */

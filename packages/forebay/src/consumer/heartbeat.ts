@@ -55,7 +55,10 @@ export class Heartbeat {
   /** Prolongs these leases now, to `leaseMs` from now. Rejects if the backend could not be asked. */
   async extend(leases: readonly Lease[], leaseMs: number): Promise<void> {
     const asked = this.#clock.monotonic()
-    const results = await this.#service.extend(leases.map(({ claim }) => claim), leaseMs)
+    const results = await this.#service.extend(
+      leases.map(({ claim }) => claim),
+      leaseMs,
+    )
     leases.forEach((lease, index) => {
       const result = results[index]
       if (result?.status === 'extended') {

@@ -66,7 +66,10 @@ describe('LeveledConsumer', () => {
   })
 
   it('holds no more tasks than may start within the prefetch time', async () => {
-    const { clock, queue, consumer } = await house(() => undefined, { rate: { perSecond: 20, rampMs: 0 }, concurrency: 100 })
+    const { clock, queue, consumer } = await house(() => undefined, {
+      rate: { perSecond: 20, rampMs: 0 },
+      concurrency: 100,
+    })
     await queue.enqueueMany(tasks(100))
     await consumer.start()
     await clock.advance(10)
@@ -230,7 +233,10 @@ describe('LeveledConsumer', () => {
 
   it('pauses and resumes: nothing starts between, nothing stays claimed', async () => {
     const at: number[] = []
-    const { clock, queue, consumer } = await house(() => void at.push(clock.monotonic()), { rate: { perSecond: 10 }, concurrency: 5 })
+    const { clock, queue, consumer } = await house(() => void at.push(clock.monotonic()), {
+      rate: { perSecond: 10 },
+      concurrency: 5,
+    })
     await queue.enqueueMany(tasks(50))
     await consumer.start()
     await clock.advance(1_000)
@@ -247,7 +253,10 @@ describe('LeveledConsumer', () => {
 
   it('changes rate and concurrency while it runs, and refuses nonsense without a change', async () => {
     const at: number[] = []
-    const { clock, queue, consumer } = await house(() => void at.push(clock.monotonic()), { rate: { perSecond: 1, rampMs: 0 }, concurrency: 9 })
+    const { clock, queue, consumer } = await house(() => void at.push(clock.monotonic()), {
+      rate: { perSecond: 1, rampMs: 0 },
+      concurrency: 9,
+    })
     await queue.enqueueMany(tasks(300))
     await consumer.start()
     await clock.advance(2_500)

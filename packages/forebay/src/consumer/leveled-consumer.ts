@@ -20,7 +20,14 @@ import { fullJitter } from '../flow/backoff.ts'
 import type { LoadLevelingQueue } from '../queue/load-leveling-queue.ts'
 import type { AnyTaskTypes, TaskTypes } from '../queue/task-types.ts'
 import { type RandomSource, systemRandom } from '../random.ts'
-import { ABORT_GRACE_MS, Attempt, type AttemptSettings, type Ending, endWithoutRunning, type Handler } from './attempt.ts'
+import {
+  ABORT_GRACE_MS,
+  Attempt,
+  type AttemptSettings,
+  type Ending,
+  endWithoutRunning,
+  type Handler,
+} from './attempt.ts'
 import type { ConsumerEvents, ConsumerState } from './events.ts'
 import { Heartbeat, type Lease } from './heartbeat.ts'
 import {
@@ -359,7 +366,9 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
     const running = this.#running.get(lease)
     if (!running) return
     const { task } = running.attempt.claim
-    running.attempt.abort(new ForebayError('LEASE_LOST', `The lease of task ${task.id} was lost; another consumer may have it.`))
+    running.attempt.abort(
+      new ForebayError('LEASE_LOST', `The lease of task ${task.id} was lost; another consumer may have it.`),
+    )
     this.#events.emit('leaseLost', { task })
   }
 

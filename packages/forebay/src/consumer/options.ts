@@ -105,5 +105,6 @@ export function between(path: string, value: unknown, least: number, most: numbe
 
 function whole(path: string, value: number, least: number, most: number): void {
   between(path, value, least, most)
-  if (!Number.isInteger(value)) throw new ForebayError('INVALID_OPTION', `${path} is a whole number, not ${value}.`, { path })
+  if (!Number.isInteger(value))
+    throw new ForebayError('INVALID_OPTION', `${path} is a whole number, not ${value}.`, { path })
 }

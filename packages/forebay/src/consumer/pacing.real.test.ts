@@ -23,10 +23,12 @@ async function startsAt(perSecond: number, forMs: number, disturb?: () => void):
 
 function mostWithin(times: readonly number[], windowMs: number): number {
   let first = 0
-  return Math.max(...times.map((time, index) => {
-    while ((times[first] as number) <= time - windowMs) first++
-    return index - first + 1
-  }))
+  return Math.max(
+    ...times.map((time, index) => {
+      while ((times[first] as number) <= time - windowMs) first++
+      return index - first + 1
+    }),
+  )
 }
 
 describe('the pacer in real time', () => {

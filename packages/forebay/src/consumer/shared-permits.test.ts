@@ -10,7 +10,11 @@ import type { ConsumerOptions } from './options.ts'
 
 const FAST = { rate: { perSecond: 100, rampMs: 0 }, concurrency: 50 } as const
 
-async function shared(consumers: number, options: ConsumerOptions = FAST, handle?: (n: number) => ReturnType<typeof release> | undefined) {
+async function shared(
+  consumers: number,
+  options: ConsumerOptions = FAST,
+  handle?: (n: number) => ReturnType<typeof release> | undefined,
+) {
   const clock = new VirtualClock()
   const queue = await LoadLevelingQueue.open(new MemoryQueueService({ clock }), { clock, random: seededRandom(1) })
   const starts: { readonly at: number; readonly by: number }[] = []
@@ -21,7 +25,8 @@ async function shared(consumers: number, options: ConsumerOptions = FAST, handle
     }
     return new LeveledConsumer(queue, handler, { random: seededRandom(by), ...options })
   })
-  const fill = (count: number) => queue.enqueueMany(Array.from({ length: count }, (_, payload) => ({ type: 't', payload })))
+  const fill = (count: number) =>
+    queue.enqueueMany(Array.from({ length: count }, (_, payload) => ({ type: 't', payload })))
   return { clock, queue, consumers: all, starts, fill }
 }
 
@@ -71,7 +76,10 @@ describe('a rate that belongs to the queue', () => {
   })
 
   it('reserves fewer than ten times a second, also at a high rate', async () => {
-    const { clock, queue, consumers, starts, fill } = await shared(1, { rate: { perSecond: 1_000, rampMs: 0 }, concurrency: 1_000 })
+    const { clock, queue, consumers, starts, fill } = await shared(1, {
+      rate: { perSecond: 1_000, rampMs: 0 },
+      concurrency: 1_000,
+    })
     const pacer = queue.service.pacer as SharedPacer
     const reserve = pacer.reserve.bind(pacer)
     let calls = 0
@@ -127,7 +135,10 @@ describe('a rate that belongs to the queue', () => {
   })
 
   it('with scope "process" each consumer keeps its own rate; without a shared pacer that must be said', async () => {
-    const { clock, queue, consumers, starts, fill } = await shared(2, { ...FAST, rate: { ...FAST.rate, scope: 'process' } })
+    const { clock, queue, consumers, starts, fill } = await shared(2, {
+      ...FAST,
+      rate: { ...FAST.rate, scope: 'process' },
+    })
     await fill(1_000)
     await Promise.all(consumers.map((consumer) => consumer.start()))
     await clock.advance(1_000)

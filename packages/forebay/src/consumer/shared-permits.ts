@@ -21,6 +21,9 @@ import type { Permits } from './permits.ts'
 /** So that a process needs fewer than ten reservations a second: a batch lasts for half of this, at least. */
 const PREFETCH_MS = 250
 
+/** Who was given less than it asked for, because the rate is used up or others were faster, asks again only after this. */
+const ASK_AGAIN_MS = 110
+
 /** A slot may be used this late, or a quarter of an interval where that is more: the law then still gains less than one start. */
 const TOLERANCE_MS = 8
 
@@ -44,6 +47,7 @@ export class SharedPermits implements Permits {
   /** When the engine's first free slot comes, as far as we know. */
   #next = Number.NEGATIVE_INFINITY
   #waiting = 0
+  #askAgainAt = Number.NEGATIVE_INFINITY
   #failed = 0
   /** How long answers have taken to arrive, smoothed: slots that come sooner would be late before they are known. */
   #leadMs = 0
@@ -68,7 +72,7 @@ export class SharedPermits implements Permits {
 
   wakeAt(now: number): number {
     if (this.#isUnlimited || this.#slots.length > 0) return this.nextAt
-    return this.#reserving ? Number.POSITIVE_INFINITY : Math.max(now, this.#next - PREFETCH_MS)
+    return this.#reserving ? Number.POSITIVE_INFINITY : Math.max(now, this.#nextAskAt)
   }
 
   take(): void {
@@ -86,7 +90,7 @@ export class SharedPermits implements Permits {
 
   provide(waiting: number, now: number): void {
     this.#waiting = waiting
-    if (this.#isUnlimited || this.#reserving || waiting <= this.#slots.length || this.#next > now + PREFETCH_MS) return
+    if (this.#isUnlimited || this.#reserving || waiting <= this.#slots.length || this.#nextAskAt > now) return
     this.#reserving = true
     void this.#reserve(waiting - this.#slots.length)
   }
@@ -106,15 +110,21 @@ export class SharedPermits implements Permits {
     const first = last && this.#slots.find((slot) => slot >= last.from)
     this.#slots = []
     if (first === undefined || !last) return
-    this.#options.pacer
-      .handBack(first + last.ahead, last.next)
-      .catch((thrown: unknown) => this.#tell(thrown, 0))
+    this.#options.pacer.handBack(first + last.ahead, last.next).catch((thrown: unknown) => this.#tell(thrown, 0))
   }
 
   change(settings: PacerSettings): void {
     // What the next start was expected at under the old rate may be far off.
-    if (settings.perSecond !== this.#settings.perSecond) this.#next = Number.NEGATIVE_INFINITY
+    if (settings.perSecond !== this.#settings.perSecond) {
+      this.#next = Number.NEGATIVE_INFINITY
+      this.#askAgainAt = Number.NEGATIVE_INFINITY
+    }
     this.#settings = settings
+  }
+
+  /** Sooner, the engine would have no slot within the horizon, or too few to be worth a call. */
+  get #nextAskAt(): number {
+    return Math.max(this.#next - PREFETCH_MS, this.#askAgainAt)
   }
 
   get #isUnlimited(): boolean {
@@ -137,6 +147,7 @@ export class SharedPermits implements Permits {
       this.#leadMs = Math.min(this.#leadMs + LEAD_WEIGHT * (halfTrip - this.#leadMs), PREFETCH_MS / 2)
       this.#receive(slots, asked + halfTrip)
       this.#failed = 0
+      if (slots.at.length < want) this.#askAgainAt = asked + ASK_AGAIN_MS
     } catch (thrown) {
       const retryInMs = fullJitter(++this.#failed, random.next(), backoff)
       this.#tell(thrown, retryInMs)

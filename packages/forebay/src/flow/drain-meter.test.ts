@@ -14,14 +14,21 @@ describe('DrainMeter', () => {
   })
 
   it('law: stays between the least and the greatest measured rate, and is exact for a constant one', () => {
-    const steps = fc.array(fc.record({ dt: fc.integer({ min: 1, max: 5_000 }), left: fc.nat(1_000) }), { minLength: 1, maxLength: 50 })
+    const steps = fc.array(fc.record({ dt: fc.integer({ min: 1, max: 5_000 }), left: fc.nat(1_000) }), {
+      minLength: 1,
+      maxLength: 50,
+    })
     fc.assert(
       fc.property(steps, (intervals) => {
         const meter = new DrainMeter()
         let now = 0
         let finished = 7
         meter.sample(now, finished)
-        for (const { dt, left } of intervals) meter.sample((now += dt), (finished += left))
+        for (const { dt, left } of intervals) {
+          now += dt
+          finished += left
+          meter.sample(now, finished)
+        }
         const measured = intervals.map(({ dt, left }) => (1_000 * left) / dt)
         expect(meter.perSecond).toBeGreaterThanOrEqual(Math.min(...measured) - 1e-9)
         expect(meter.perSecond).toBeLessThanOrEqual(Math.max(...measured) + 1e-9)

@@ -25,37 +25,54 @@ function mostInAnyWindow(times: readonly number[], windowMs: number): number {
 }
 
 const rates = fc.double({ min: 0.01, max: 50_000, noNaN: true })
-const latenesses = fc.array(fc.oneof(fc.constant(0), fc.double({ min: 0, max: 3, noNaN: true }), fc.double({ min: 0, max: 500, noNaN: true })), {
-  minLength: 2,
-  maxLength: 400,
-})
+const latenesses = fc.array(
+  fc.oneof(fc.constant(0), fc.double({ min: 0, max: 3, noNaN: true }), fc.double({ min: 0, max: 500, noNaN: true })),
+  {
+    minLength: 2,
+    maxLength: 400,
+  },
+)
 
 describe('Pacer', () => {
   it('law: in any window W it starts at most 1 + floor(r (W + tau))', () => {
     fc.assert(
-      fc.property(rates, latenesses, fc.double({ min: 0.1, max: 5_000, noNaN: true }), fc.nat(1_000), (perSecond, lateness, windowMs, rampMs) => {
-        const at = starts(new Pacer({ perSecond, rampMs }), lateness)
-        const bound = 1 + Math.floor((perSecond * (windowMs + TOLERANCE_MS)) / 1_000 + 1e-6)
-        expect(mostInAnyWindow(at, windowMs)).toBeLessThanOrEqual(bound)
-      }),
+      fc.property(
+        rates,
+        latenesses,
+        fc.double({ min: 0.1, max: 5_000, noNaN: true }),
+        fc.nat(1_000),
+        (perSecond, lateness, windowMs, rampMs) => {
+          const at = starts(new Pacer({ perSecond, rampMs }), lateness)
+          const bound = 1 + Math.floor((perSecond * (windowMs + TOLERANCE_MS)) / 1_000 + 1e-6)
+          expect(mostInAnyWindow(at, windowMs)).toBeLessThanOrEqual(bound)
+        },
+      ),
       { numRuns: 1_000 },
     )
   })
 
   it('law: lateness within the tolerance costs nothing, so the mean is exact', () => {
     fc.assert(
-      fc.property(rates, fc.array(fc.double({ min: 0, max: TOLERANCE_MS, noNaN: true }), { minLength: 10, maxLength: 300 }), (perSecond, lateness) => {
-        const interval = 1_000 / perSecond
-        // A start may not be later than its slot by more than the tolerance: lateness here is measured from the slot.
-        const pacer = new Pacer({ perSecond, rampMs: 0 })
-        lateness.forEach((late, index) => {
-          const slot = index * interval
-          const now = Math.max(slot + late, Math.max(0, pacer.nextAt))
-          pacer.take(now)
-        })
-        expect(pacer.nextAt).toBeGreaterThanOrEqual(lateness.length * interval - 1e-6 * lateness.length * interval - 1e-6)
-        expect(pacer.nextAt).toBeLessThanOrEqual(lateness.length * interval + TOLERANCE_MS + 1e-6 * lateness.length * interval)
-      }),
+      fc.property(
+        rates,
+        fc.array(fc.double({ min: 0, max: TOLERANCE_MS, noNaN: true }), { minLength: 10, maxLength: 300 }),
+        (perSecond, lateness) => {
+          const interval = 1_000 / perSecond
+          // A start may not be later than its slot by more than the tolerance: lateness here is measured from the slot.
+          const pacer = new Pacer({ perSecond, rampMs: 0 })
+          lateness.forEach((late, index) => {
+            const slot = index * interval
+            const now = Math.max(slot + late, Math.max(0, pacer.nextAt))
+            pacer.take(now)
+          })
+          expect(pacer.nextAt).toBeGreaterThanOrEqual(
+            lateness.length * interval - 1e-6 * lateness.length * interval - 1e-6,
+          )
+          expect(pacer.nextAt).toBeLessThanOrEqual(
+            lateness.length * interval + TOLERANCE_MS + 1e-6 * lateness.length * interval,
+          )
+        },
+      ),
       { numRuns: 1_000 },
     )
   })
@@ -96,14 +113,20 @@ describe('Pacer', () => {
 
   it('changes its rate without a jump or a stall', () => {
     fc.assert(
-      fc.property(rates, rates, fc.double({ min: 0, max: 1, noNaN: true }), fc.nat(1_000), (before, after, share, rampMs) => {
-        const pacer = new Pacer({ perSecond: before, rampMs })
-        pacer.take(0)
-        const now = share * pacer.nextAt
-        const left = pacer.nextAt - now
-        pacer.change({ perSecond: after, rampMs }, now)
-        expect(pacer.nextAt - now).toBeCloseTo((left * before) / after, 6)
-      }),
+      fc.property(
+        rates,
+        rates,
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        fc.nat(1_000),
+        (before, after, share, rampMs) => {
+          const pacer = new Pacer({ perSecond: before, rampMs })
+          pacer.take(0)
+          const now = share * pacer.nextAt
+          const left = pacer.nextAt - now
+          pacer.change({ perSecond: after, rampMs }, now)
+          expect(pacer.nextAt - now).toBeCloseTo((left * before) / after, 6)
+        },
+      ),
       { numRuns: 1_000 },
     )
   })
@@ -119,18 +142,22 @@ describe('Pacer', () => {
 
   it('tells how many starts fit, as many as then happen', () => {
     fc.assert(
-      fc.property(fc.double({ min: 0.1, max: 1_000, noNaN: true }), fc.double({ min: 0, max: 1_000, noNaN: true }), (perSecond, span) => {
-        const pacer = new Pacer({ perSecond, rampMs: 0 })
-        pacer.take(0)
-        const now = pacer.nextAt / 2
-        const told = pacer.startsUntil(now + span, now)
-        let happened = 0
-        while (pacer.nextAt <= now + span + 1e-9) {
-          pacer.take(Math.max(now, pacer.nextAt))
-          happened++
-        }
-        expect(Math.abs(told - happened)).toBeLessThanOrEqual(happened > 500 ? 1 : 0)
-      }),
+      fc.property(
+        fc.double({ min: 0.1, max: 1_000, noNaN: true }),
+        fc.double({ min: 0, max: 1_000, noNaN: true }),
+        (perSecond, span) => {
+          const pacer = new Pacer({ perSecond, rampMs: 0 })
+          pacer.take(0)
+          const now = pacer.nextAt / 2
+          const told = pacer.startsUntil(now + span, now)
+          let happened = 0
+          while (pacer.nextAt <= now + span + 1e-9) {
+            pacer.take(Math.max(now, pacer.nextAt))
+            happened++
+          }
+          expect(Math.abs(told - happened)).toBeLessThanOrEqual(happened > 500 ? 1 : 0)
+        },
+      ),
       { numRuns: 1_000 },
     )
   })

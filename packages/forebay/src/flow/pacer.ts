@@ -121,7 +121,8 @@ export class Pacer {
   }
 
   #take(now: number, toleranceMs: number): void {
-    if (now < this.#tat) throw new ForebayError('INTERNAL', `The pacer was asked for a start ${this.#tat - now} ms too early.`)
+    if (now < this.#tat)
+      throw new ForebayError('INTERNAL', `The pacer was asked for a start ${this.#tat - now} ms too early.`)
     if (this.#fresh || now - this.#tat > IDLE_MS) {
       this.#fresh = false
       this.#rampBegan = now

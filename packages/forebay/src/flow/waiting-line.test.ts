@@ -6,14 +6,21 @@ import { WaitingLine } from './waiting-line.ts'
 describe('WaitingLine', () => {
   it('law: promises come due no faster than places become free', () => {
     fc.assert(
-      fc.property(fc.double({ min: 0.5, max: 1_000, noNaN: true }), fc.integer({ min: 1, max: 200 }), fc.nat(100), (drain, count, gap) => {
-        const line = new WaitingLine()
-        const told: number[] = []
-        for (let k = 0; k < count; k++) told.push(k * gap + line.promise(k * gap, `t${k}`, true, drain))
-        told.sort((a, b) => a - b)
-        // The k-th return comes when at least k places have become free since the line began.
-        told.forEach((at, index) => expect(at < 300_000 ? (at * drain) / 1_000 + 1e-6 : Infinity).toBeGreaterThanOrEqual(index + 1))
-      }),
+      fc.property(
+        fc.double({ min: 0.5, max: 1_000, noNaN: true }),
+        fc.integer({ min: 1, max: 200 }),
+        fc.nat(100),
+        (drain, count, gap) => {
+          const line = new WaitingLine()
+          const told: number[] = []
+          for (let k = 0; k < count; k++) told.push(k * gap + line.promise(k * gap, `t${k}`, true, drain))
+          told.sort((a, b) => a - b)
+          // The k-th return comes when at least k places have become free since the line began.
+          told.forEach((at, index) =>
+            expect(at < 300_000 ? (at * drain) / 1_000 + 1e-6 : Infinity).toBeGreaterThanOrEqual(index + 1),
+          )
+        },
+      ),
       { numRuns: 1_000 },
     )
   })

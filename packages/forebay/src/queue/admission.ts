@@ -80,7 +80,8 @@ function checkSpan(value: unknown, field: string, least: number): void {
 
 function checkHeaders(headers: unknown): void {
   const entries = typeof headers === 'object' && headers !== null ? Object.entries(headers) : undefined
-  if (!entries?.every(([, value]) => typeof value === 'string')) throw invalid('headers are an object of texts', 'headers')
+  if (!entries?.every(([, value]) => typeof value === 'string'))
+    throw invalid('headers are an object of texts', 'headers')
   if (Buffer.byteLength(JSON.stringify(headers)) > TASK_BOUNDS.headersBytes) {
     throw invalid(`headers are at most ${TASK_BOUNDS.headersBytes} bytes together`, 'headers')
   }
@@ -91,9 +92,15 @@ function serialize(input: TaskInput, maxPayloadBytes: number): string {
   try {
     text = JSON.stringify(input.payload)
   } catch (cause) {
-    throw new ForebayError('INVALID_PAYLOAD', `The payload is not JSON: ${messageOf(cause)}.`, { path: 'payload', cause })
+    throw new ForebayError('INVALID_PAYLOAD', `The payload is not JSON: ${messageOf(cause)}.`, {
+      path: 'payload',
+      cause,
+    })
   }
-  if (text === undefined) throw new ForebayError('INVALID_PAYLOAD', 'The payload is not JSON: it is missing or a function.', { path: 'payload' })
+  if (text === undefined)
+    throw new ForebayError('INVALID_PAYLOAD', 'The payload is not JSON: it is missing or a function.', {
+      path: 'payload',
+    })
   const bytes = Buffer.byteLength(text)
   if (bytes > maxPayloadBytes) {
     const message = `The payload has ${bytes} bytes, and this queue takes at most ${maxPayloadBytes}. Nothing was stored.`

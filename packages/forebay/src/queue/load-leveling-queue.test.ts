@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import * as z from 'zod'
 import type { Bounds, NewTask } from '../backends/queue-service.ts'
 import { VirtualClock } from '../clock.ts'
-import { ForebayError } from '../errors.ts'
+import type { ForebayError } from '../errors.ts'
 import { seededRandom } from '../random.ts'
 import type { TaskInput } from '../task.ts'
 import { LoadLevelingQueue } from './load-leveling-queue.ts'
@@ -25,8 +25,13 @@ describe('LoadLevelingQueue', () => {
     const { queue } = await open()
     const first = await queue.enqueue({ type: 'charge', payload: { order: 42 }, dedupId: 'o42' })
     expect(first.status).toBe('accepted')
-    expect(await queue.enqueue({ type: 'charge', payload: { order: 42 }, dedupId: 'o42' })).toEqual({ id: first.id, status: 'duplicate' })
-    expect(await codeOf(queue.enqueue({ type: 'charge', payload: { order: 43 }, dedupId: 'o42' }))).toBe('DEDUP_CONFLICT dedupId')
+    expect(await queue.enqueue({ type: 'charge', payload: { order: 42 }, dedupId: 'o42' })).toEqual({
+      id: first.id,
+      status: 'duplicate',
+    })
+    expect(await codeOf(queue.enqueue({ type: 'charge', payload: { order: 43 }, dedupId: 'o42' }))).toBe(
+      'DEDUP_CONFLICT dedupId',
+    )
     expect(await queue.depth()).toMatchObject({ ready: 1, delayed: 0, inFlight: 0, dead: 0 })
     expect(await queue.find(first.id)).toMatchObject({ state: 'ready', task: { payload: '{"order":42}' } })
   })
@@ -95,7 +100,9 @@ describe('LoadLevelingQueue', () => {
     const queue = await LoadLevelingQueue.open('memory:', { tasks: { charge: schema } })
     expect((await queue.enqueue({ type: 'charge', payload: { order: { cents: 5 } } })).status).toBe('accepted')
     // @ts-expect-error the payload's type is the schema's
-    expect(await codeOf(queue.enqueue({ type: 'charge', payload: { order: { cents: '5' } } }))).toBe('INVALID_PAYLOAD payload.order.cents')
+    expect(await codeOf(queue.enqueue({ type: 'charge', payload: { order: { cents: '5' } } }))).toBe(
+      'INVALID_PAYLOAD payload.order.cents',
+    )
     // @ts-expect-error the queue has no such task type
     expect(await codeOf(queue.enqueue({ type: 'constructor', payload: {} }))).toBe('UNKNOWN_TASK_TYPE type')
   })
@@ -152,13 +159,19 @@ describe('LoadLevelingQueue', () => {
   it('refuses by bytes as well', async () => {
     const { queue } = await open({ maxBytes: 10 })
     await queue.enqueue({ type: 't', payload: '12345678' })
-    await expect(queue.enqueue({ type: 't', payload: 1 })).rejects.toMatchObject({ code: 'QUEUE_FULL', retryAfterMs: 1_000 })
+    await expect(queue.enqueue({ type: 't', payload: 1 })).rejects.toMatchObject({
+      code: 'QUEUE_FULL',
+      retryAfterMs: 1_000,
+    })
   })
 
   it('tells that nobody knows when the backend did not answer', async () => {
     const { queue } = await open()
     queue.service.push = () => Promise.reject(new Error('socket hang up'))
-    await expect(queue.enqueue({ type: 't', payload: 1 })).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE', message: 'socket hang up' })
+    await expect(queue.enqueue({ type: 't', payload: 1 })).rejects.toMatchObject({
+      code: 'BACKEND_UNAVAILABLE',
+      message: 'socket hang up',
+    })
   })
 
   it('closes twice, waits for what is under way, and refuses afterwards', async () => {

@@ -4,7 +4,15 @@
  */
 
 import { openBackend } from '../backends/open-backend.ts'
-import type { Bounds, DeadLetters, Depth, FoundTask, NewTask, PushResult, QueueService } from '../backends/queue-service.ts'
+import type {
+  Bounds,
+  DeadLetters,
+  Depth,
+  FoundTask,
+  NewTask,
+  PushResult,
+  QueueService,
+} from '../backends/queue-service.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { asForebayError, ForebayError } from '../errors.ts'
 import { Emitter, type Listener } from '../events.ts'
@@ -49,7 +57,10 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
     this.#rules = {
       backend: service.backend,
       capabilities: service.capabilities,
-      maxPayloadBytes: Math.min(options.maxPayloadBytes ?? QUEUE_DEFAULTS.maxPayloadBytes, service.capabilities.maxPayloadBytes),
+      maxPayloadBytes: Math.min(
+        options.maxPayloadBytes ?? QUEUE_DEFAULTS.maxPayloadBytes,
+        service.capabilities.maxPayloadBytes,
+      ),
       dedupWindowMs: options.dedupWindowMs ?? QUEUE_DEFAULTS.dedupWindowMs,
     }
     const { maxDepth, maxBytes } = options
@@ -128,7 +139,8 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
 
   async #admit(input: InputOf<Types>): Promise<NewTask | ForebayError> {
     try {
-      if (this.#closed) throw new ForebayError('QUEUE_CLOSED', `Queue "${this.name}" is closed. The task was not stored.`)
+      if (this.#closed)
+        throw new ForebayError('QUEUE_CLOSED', `Queue "${this.name}" is closed. The task was not stored.`)
       const task = admit(input, () => newTaskId(this.clock, this.#random), this.#rules)
       if (this.types) await checkPayload(this.types, input.type, input.payload)
       return task
@@ -192,7 +204,11 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
 function checkOptions(options: QueueOptions<TaskTypes>): void {
   const { name, maxDepth, maxBytes, maxPayloadBytes, dedupWindowMs } = options
   if (name !== undefined && !/^[A-Za-z0-9._-]{1,128}$/.test(name)) {
-    throw new ForebayError('INVALID_OPTION', `"${name}" is no queue name: letters, digits, ".", "_" and "-", at most 128.`, { path: 'name' })
+    throw new ForebayError(
+      'INVALID_OPTION',
+      `"${name}" is no queue name: letters, digits, ".", "_" and "-", at most 128.`,
+      { path: 'name' },
+    )
   }
   for (const [path, value] of Object.entries({ maxDepth, maxBytes, maxPayloadBytes, dedupWindowMs })) {
     if (value !== undefined && !(Number.isInteger(value) && value >= 1)) {

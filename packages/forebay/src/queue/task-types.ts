@@ -54,7 +54,9 @@ async function validate(types: TaskTypes, type: string, payload: unknown): Promi
   const schema = Object.hasOwn(types, type) ? types[type] : undefined
   if (!schema) {
     const known = Object.keys(types).join(', ')
-    throw new ForebayError('UNKNOWN_TASK_TYPE', `This queue has no task type "${type}"; it has: ${known}.`, { path: 'type' })
+    throw new ForebayError('UNKNOWN_TASK_TYPE', `This queue has no task type "${type}"; it has: ${known}.`, {
+      path: 'type',
+    })
   }
   const result = await schema['~standard'].validate(payload)
   if (!result.issues) return result.value

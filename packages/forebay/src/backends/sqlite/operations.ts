@@ -16,6 +16,7 @@ import type {
   Settlement,
   SettleResult,
 } from '../queue-service.ts'
+import type { SlotRequest, Slots } from '../shared-pacer.ts'
 
 export type Durability = 'full' | 'normal'
 
@@ -51,6 +52,9 @@ export interface Operations {
   listDead: { in: { readonly limit: number; readonly after?: string }; out: DeadPage }
   redrive: { in: DeadPart; out: DeadPartDone }
   drop: { in: DeadPart; out: DeadPartDone }
+  reserve: { in: { readonly request: SlotRequest }; out: Slots }
+  handBack: { in: { readonly first: number; readonly next: number }; out: true }
+  hold: { in: { readonly delayMs: number }; out: true }
 }
 
 export type OperationName = keyof Operations

@@ -43,6 +43,9 @@ const TABLES = `
   ) STRICT;
   CREATE INDEX places_rank ON places (queue, rank) WHERE state = 0;
   CREATE INDEX places_due ON places (queue, state, due);
+  CREATE TABLE flows (
+    queue INTEGER PRIMARY KEY, tat REAL NOT NULL, rampBegan REAL NOT NULL, perSecond REAL NOT NULL
+  ) STRICT;
   CREATE TABLE dedup (
     queue INTEGER NOT NULL, dedupId TEXT NOT NULL, taskId TEXT NOT NULL, print BLOB NOT NULL, until REAL NOT NULL
   ) STRICT;

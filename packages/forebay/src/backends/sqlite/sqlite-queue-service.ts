@@ -19,6 +19,7 @@ import type {
   Settlement,
   SettleResult,
 } from '../queue-service.ts'
+import type { SharedPacer } from '../shared-pacer.ts'
 import { DatabaseFile } from './database-file.ts'
 import type {
   ClockReading,
@@ -119,6 +120,16 @@ export class SqliteQueueService implements QueueService {
 
   async find(ids: readonly TaskId[]): Promise<(FoundTask | undefined)[]> {
     return this.#runOpen('find', { ids })
+  }
+
+  readonly pacer: SharedPacer = {
+    reserve: (request) => this.#runOpen('reserve', { request }),
+    handBack: async (first, next) => {
+      await this.#runOpen('handBack', { first, next })
+    },
+    hold: async (delayMs) => {
+      await this.#runOpen('hold', { delayMs })
+    },
   }
 
   readonly dead: DeadLetters = {

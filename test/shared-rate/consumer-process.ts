@@ -1,0 +1,30 @@
+/** A consumer in a process of its own: `node consumer-process.ts FILE RATE`. Prints the time of each start, by the boot's clock. */
+
+import { LeveledConsumer } from '../../packages/forebay/src/consumer/leveled-consumer.ts'
+import { systemClock } from '../../packages/forebay/src/clock.ts'
+import { LoadLevelingQueue } from '../../packages/forebay/src/queue/load-leveling-queue.ts'
+
+const [file, perSecond] = process.argv.slice(2)
+const queue = await LoadLevelingQueue.open(`sqlite:${file}`)
+let reservations = 0
+const pacer = queue.service.pacer
+if (pacer) {
+  const reserve = pacer.reserve.bind(pacer)
+  pacer.reserve = (request) => {
+    reservations++
+    return reserve(request)
+  }
+}
+const consumer = new LeveledConsumer(
+  queue,
+  () => {
+    process.stdout.write(`${systemClock.monotonic()}\n`)
+  },
+  { rate: { perSecond: Number(perSecond), rampMs: 0 }, concurrency: 500 },
+)
+process.on('SIGTERM', async () => {
+  await consumer.stop()
+  await queue.close()
+  process.stdout.write(`reservations ${reservations}\n`)
+})
+await consumer.start()

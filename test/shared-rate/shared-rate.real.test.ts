@@ -1,0 +1,79 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { expect, it } from 'vitest'
+import { sleep, systemClock } from '../../packages/forebay/src/clock.ts'
+import { LoadLevelingQueue } from '../../packages/forebay/src/queue/load-leveling-queue.ts'
+
+const PROGRAM = fileURLToPath(new URL('./consumer-process.ts', import.meta.url))
+
+interface Consumer {
+  readonly process: ChildProcess
+  readonly starts: number[]
+  reservations: number
+}
+
+function startConsumer(file: string, perSecond: number): Consumer {
+  const child = spawn(process.execPath, [PROGRAM, file, String(perSecond)], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const consumer: Consumer = { process: child, starts: [], reservations: 0 }
+  let rest = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    const lines = (rest + text).split('\n')
+    rest = lines.pop() ?? ''
+    for (const line of lines) {
+      if (line.startsWith('reservations ')) consumer.reservations = Number(line.slice(13))
+      else consumer.starts.push(Number(line))
+    }
+  })
+  return consumer
+}
+
+function mostWithin(times: readonly number[], windowMs: number): number {
+  let first = 0
+  let most = 0
+  times.forEach((time, index) => {
+    while ((times[first] as number) <= time - windowMs) first++
+    most = Math.max(most, index - first + 1)
+  })
+  return most
+}
+
+it('processes that share one SQLite file keep one rate, also while one is killed and another joins', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'forebay-rate-'))
+  const file = join(folder, 'q.db')
+  const rate = 200
+  const queue = await LoadLevelingQueue.open(`sqlite:${file}`)
+  try {
+    await queue.enqueueMany(Array.from({ length: 2_500 }, (_, payload) => ({ type: 't', payload })))
+    const consumers = [1, 2, 3].map(() => startConsumer(file, rate))
+    while (consumers.some(({ starts }) => starts.length === 0)) await sleep(systemClock, 10)
+    const from = systemClock.monotonic()
+    await sleep(systemClock, 2_000)
+    consumers[0]?.process.kill('SIGKILL')
+    consumers.push(startConsumer(file, rate))
+    await sleep(systemClock, 4_000)
+    const until = systemClock.monotonic()
+    const living = consumers.slice(1)
+    await Promise.all(
+      living.map(({ process: child }) => {
+        child.kill('SIGTERM')
+        return once(child, 'close')
+      }),
+    )
+    const starts = consumers.flatMap((consumer) => consumer.starts).sort((a, b) => a - b)
+    const within = starts.filter((at) => at >= from && at < until).length
+    const mean = (within * 1_000) / (until - from)
+    expect(mostWithin(starts, 1_000)).toBeLessThanOrEqual(1.02 * rate + 4)
+    expect(mean).toBeLessThan(1.01 * rate)
+    // A killed process takes what it had reserved with it, at most a quarter of a second's worth; busy test machines lose some more.
+    expect(mean).toBeGreaterThan(0.9 * rate)
+    for (const { starts: own } of living) expect(own.length).toBeGreaterThan(0)
+    for (const { reservations } of living) expect(reservations / ((until - from) / 1_000)).toBeLessThan(10)
+  } finally {
+    await queue.close()
+    await rm(folder, { recursive: true })
+  }
+})
