@@ -8,7 +8,7 @@ import { expect, it } from 'vitest'
 import { sleep, systemClock } from '../../packages/forebay/src/clock.ts'
 import { LoadLevelingQueue } from '../../packages/forebay/src/queue/load-leveling-queue.ts'
 
-const PROGRAM = fileURLToPath(new URL('./consumer-process.ts', import.meta.url))
+const PROGRAM = fileURLToPath(new URL('./consumer.process.ts', import.meta.url))
 
 interface Consumer {
   readonly process: ChildProcess

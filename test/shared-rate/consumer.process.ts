@@ -1,4 +1,4 @@
-/** A consumer in a process of its own: `node consumer-process.ts FILE RATE`. Prints the time of each start, by the boot's clock. */
+/** A consumer in a process of its own: `node consumer.process.ts FILE RATE`. Prints the time of each start, by the boot's clock. */
 
 import { LeveledConsumer } from '../../packages/forebay/src/consumer/leveled-consumer.ts'
 import { systemClock } from '../../packages/forebay/src/clock.ts'
