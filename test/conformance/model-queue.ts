@@ -1,0 +1,103 @@
+/** A queue as plainly as it can be written: what every backend is compared with, command by command. */
+
+import type { Depth, NewTask, PushResult } from '../../packages/forebay/src/backends/queue-service.ts'
+
+export interface ModelTask {
+  readonly task: NewTask
+  readonly order: number
+  pushedAt: number
+  state: 'waiting' | 'inFlight' | 'dead'
+  /** When it becomes ready; in flight: when its lease ends. */
+  due: number
+  expiresAt: number
+  attempts: number
+  failures: number
+  token: string
+  diedAs: number
+}
+
+export class ModelQueue {
+  now = 0
+  readonly tasks = new Map<string, ModelTask>()
+  readonly totals = { accepted: 0, completed: 0, expired: 0, dropped: 0 }
+  readonly #dedup = new Map<string, { readonly first: NewTask; readonly until: number }>()
+  #order = 0
+  #deaths = 0
+
+  push(task: NewTask, maxDepth: number): PushResult {
+    const { id, dedup } = task
+    const seen = dedup && this.#dedup.get(dedup.id)
+    if (seen && seen.until > this.now) {
+      const same = seen.first.type === task.type && seen.first.payload === task.payload
+      return { status: same ? 'duplicate' : 'conflict', id: seen.first.id }
+    }
+    if (this.tasks.has(id)) return { status: 'duplicate', id }
+    if (this.live.length >= maxDepth) return { status: 'full', bound: 'depth' }
+    if (dedup) this.#dedup.set(dedup.id, { first: task, until: this.now + dedup.windowMs })
+    this.totals.accepted++
+    this.tasks.set(id, {
+      task,
+      order: this.#order++,
+      pushedAt: this.now,
+      state: 'waiting',
+      due: this.now + task.delayMs,
+      expiresAt: this.now + (task.ttlMs ?? Infinity),
+      attempts: 0,
+      failures: 0,
+      token: '',
+      diedAs: 0,
+    })
+    return { status: 'accepted', id }
+  }
+
+  get live(): ModelTask[] {
+    return [...this.tasks.values()].filter(({ state }) => state !== 'dead')
+  }
+
+  /** Also those whose lease has ended. */
+  get ready(): ModelTask[] {
+    return this.live.filter(({ due }) => due <= this.now)
+  }
+
+  get dead(): ModelTask[] {
+    return [...this.tasks.values()].filter(({ state }) => state === 'dead').sort((a, b) => a.diedAs - b.diedAs)
+  }
+
+  /** The task whose lease this is and lasts. */
+  held(id: string, token: string): ModelTask | undefined {
+    const one = this.tasks.get(id)
+    return one?.state === 'inFlight' && one.token === token && one.due > this.now ? one : undefined
+  }
+
+  stateOf(one: ModelTask): 'ready' | 'delayed' | 'inFlight' | 'dead' {
+    if (one.state === 'dead') return 'dead'
+    if (one.due <= this.now) return 'ready'
+    return one.state === 'inFlight' ? 'inFlight' : 'delayed'
+  }
+
+  die(one: ModelTask): void {
+    one.state = 'dead'
+    one.diedAs = ++this.#deaths
+  }
+
+  redrive(one: ModelTask): void {
+    Object.assign(one, { state: 'waiting', due: this.now, pushedAt: this.now, attempts: 0 })
+    one.expiresAt = this.now + (one.task.ttlMs ?? Infinity)
+  }
+
+  forget(one: ModelTask, counted: 'completed' | 'expired' | 'dropped'): void {
+    this.tasks.delete(one.task.id)
+    this.totals[counted]++
+  }
+
+  get depth(): Depth {
+    const count = { ready: 0, delayed: 0, inFlight: 0, dead: 0 }
+    for (const one of this.tasks.values()) count[this.stateOf(one)]++
+    return {
+      ...count,
+      oldestReadyAgeMs: Math.max(0, ...this.ready.map(({ due }) => this.now - due)),
+      bytes: this.live.reduce((sum, { task }) => sum + Buffer.byteLength(task.payload), 0),
+      totals: { ...this.totals },
+    }
+  }
+}
