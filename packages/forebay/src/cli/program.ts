@@ -5,7 +5,9 @@ import { Command, CommanderError } from 'commander'
 import { asForebayError, type ForebayError } from '../errors.ts'
 import { registerDead } from './dead.ts'
 import { EXIT_INTERRUPTED, Interrupted } from './interrupt.ts'
+import { registerInit } from './init.ts'
 import { registerReplay } from './replay.ts'
+import { registerServe } from './serve.ts'
 
 /** Wrong use: an unknown command or option, a value that does not fit. */
 const EXIT_WRONG_USE = 2
@@ -16,6 +18,8 @@ export function buildProgram(): Command {
     .version(versionOf(), '--version')
     .showHelpAfterError('(forebay help shows what there is)')
     .exitOverride()
+  registerServe(program)
+  registerInit(program)
   registerReplay(program)
   registerDead(program)
   return program
