@@ -230,7 +230,7 @@ const commands = fc.commands(
       .map(([how, which]) => new TakeDead(how, which)),
     fc.constant(new FindAll()),
   ],
-  { maxCommands: 60 },
+  { maxCommands: 80, size: 'max' },
 )
 
 export const model: Topic = {
@@ -253,7 +253,7 @@ export const model: Topic = {
               await scene.close()
             }
           }),
-          { numRuns: 60 },
+          { numRuns: 100 },
         )
       },
     },
