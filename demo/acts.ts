@@ -48,6 +48,28 @@ export async function playLeveled(
   }
 }
 
+/**
+ * Sends a second's worth of tasks that nobody counts through gateway and service: the first requests of any process load
+ * and compile its code, and the demo is not about that.
+ */
+export async function warmUp(rate: number, gateway: Gateway, signal: AbortSignal): Promise<void> {
+  const door = gatewayDoor(gateway.queue, 'warmup', systemClock)
+  const probe = gatewayProbe(gateway.queue)
+  const dueMs = Float64Array.from({ length: Math.ceil(rate) }, (_, index) => (index * 500) / rate)
+  try {
+    await replayThroughQueue({
+      dueMs,
+      rate,
+      door: door.knock,
+      downstream: undefined,
+      probe,
+      load: { clock: systemClock, signal },
+    })
+  } finally {
+    await door.close()
+  }
+}
+
 function newRun(): string {
   return Buffer.from(systemRandom.bytes(4)).toString('hex')
 }

@@ -11,7 +11,7 @@ import { figuresOf } from '../packages/forebay/src/replay/figures.ts'
 import { reportOf, troubleOf } from '../packages/forebay/src/replay/report.ts'
 import { percentile } from '../packages/forebay/src/replay/statistics.ts'
 import { readTrace } from '../packages/forebay/src/replay/trace.ts'
-import { playLeveled } from './acts.ts'
+import { playLeveled, warmUp } from './acts.ts'
 import { endingSignal } from './ending.ts'
 import { readFlags } from './flags.ts'
 import { sampleMemory } from './memory.ts'
@@ -45,6 +45,7 @@ async function bounded(): Promise<Promised[]> {
   const { arrivalsMs: dueMs } = await readTrace(flags.trace ?? TRACE, { speed: flags.speed })
   const service = await stage.startFragileService()
   const gateway = await stage.startGateway({ target: service.url, rate: flags.rate, maxDepth: MAX_DEPTH }, ending)
+  await warmUp(flags.rate, gateway, ending)
   const watching = new AbortController()
   const memory = sampleMemory(gateway.pid, systemClock, watching.signal)
   const onChange = ({ offered, accepted }: { offered: number; accepted: number }) => {

@@ -15,7 +15,7 @@ import { reportOf, troubleOf } from '../packages/forebay/src/replay/report.ts'
 import type { Replay } from '../packages/forebay/src/replay/run-replay.ts'
 import { svgOf } from '../packages/forebay/src/replay/svg.ts'
 import { readTrace } from '../packages/forebay/src/replay/trace.ts'
-import { type Act, PATIENCE_MS, playDirect, playLeveled } from './acts.ts'
+import { type Act, PATIENCE_MS, playDirect, playLeveled, warmUp } from './acts.ts'
 import { endingSignal } from './ending.ts'
 import { readFlags } from './flags.ts'
 import { CAPACITY } from './fragile-line.ts'
@@ -57,6 +57,7 @@ async function demo(): Promise<void> {
   const service = await stage.startFragileService()
   const gateway = await stage.startGateway({ target: service.url, rate: flags.rate }, ending)
   out(`  live page: ${gateway.url.href}\n`)
+  await warmUp(flags.rate, gateway, ending)
   const leveled = await leveledAct(dueMs, service, gateway)
   const figures = { direct: figuresOf(direct.record), leveled: figuresOf(leveled.record) }
   const promises = flags.kill ? promisesAfterKill(leveled, figures.leveled) : promisesOf(figures.leveled, flags.rate)

@@ -119,7 +119,8 @@ function configOf(port: number, database: string, { target, rate, maxDepth }: Ga
     'queues:',
     `  ${QUEUE}:`,
     `    target: ${target.href}`,
-    `    rate: ${rate}`,
+    // No ramp: the service of the demo is warm when the load comes.
+    `    rate: { perSecond: ${rate}, rampMs: 0 }`,
     '    concurrency: 32',
     ...(maxDepth === undefined ? [] : [`    maxDepth: ${maxDepth}`]),
     '',
