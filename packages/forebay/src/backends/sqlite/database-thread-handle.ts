@@ -33,7 +33,8 @@ export class DatabaseThreadHandle {
 
   private constructor(data: ThreadData, events: ThreadEvents) {
     this.#events = events
-    this.#worker = new Worker(THREAD_FILE, { workerData: data, name: 'forebay sqlite' })
+    // The process's own flags (--eval, loaders, inspectors) are not meant for this thread.
+    this.#worker = new Worker(THREAD_FILE, { workerData: data, name: 'forebay sqlite', execArgv: [] })
     this.#worker.on('message', (message: FromThread) => this.#hear(message))
     this.#worker.on('error', (thrown) => this.#fail(thrown))
     this.#exited = new Promise((resolve) => {

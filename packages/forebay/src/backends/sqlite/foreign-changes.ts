@@ -1,13 +1,19 @@
 /**
  * Notices that another process has changed the file, while somebody waits for that: by the file system's events on the
  * WAL, and by a slow check for where these don't come.
+ *
+ * A writer writes to the WAL, waits for the disk, and only then publishes its change (in shared memory, which sends no
+ * event). So an event means that a change is near: it is looked for at growing intervals until it is there.
  */
 
 import { type FSWatcher, watch } from 'node:fs'
 import { type CancelTimer, systemClock } from '../../clock.ts'
 
+/** After an event the first look is taken so soon, and each further one after twice the time. */
+const FIRST_LOOK_MS = 1
+
 /** One look at a counter in shared memory: how long a change may go unnoticed where the file system sends no events. */
-const SLOW_CHECK_MS = 1_000
+const SLOW_LOOK_MS = 1_000
 
 export class ForeignChanges {
   readonly #walPath: string
@@ -15,12 +21,14 @@ export class ForeignChanges {
   readonly #onChange: () => void
   #watcher: FSWatcher | undefined
   #cancelTimer: CancelTimer | undefined
-  #seen = -1
-  #checking = false
+  /** How long the running timer's step is. */
+  #step = SLOW_LOOK_MS
+  /** Undefined while nobody waits. */
+  #seen: number | undefined
 
   /**
    * @param version Changes whenever another process has changed the file.
-   * @param onChange Called once after each `await`, in a turn of its own.
+   * @param onChange Called once after each `await`.
    */
   constructor(path: string, version: () => number, onChange: () => void) {
     this.#walPath = `${path}-wal`
@@ -32,25 +40,23 @@ export class ForeignChanges {
   await(version: number): void {
     this.#seen = version
     this.#watcher ??= this.#watch()
-    this.#cancelTimer ??= this.#slowly()
-    this.#checkSoon()
+    this.#lookAfter(FIRST_LOOK_MS)
   }
 
   stop(): void {
+    this.#seen = undefined
     this.#cancelTimer?.()
-    this.#cancelTimer = undefined
-    this.#seen = -1
     this.#watcher?.close()
     this.#watcher = undefined
   }
 
   #watch(): FSWatcher | undefined {
     try {
-      const watcher = watch(this.#walPath, { persistent: false }, () => this.#checkSoon())
+      const watcher = watch(this.#walPath, { persistent: false }, () => this.#onEvent())
       watcher.on('error', () => this.#unwatch(watcher))
       return watcher
     } catch {
-      // No events here, or no watch left: the slow check finds it.
+      // No events here, or no watch left: the slow look finds it.
       return undefined
     }
   }
@@ -60,29 +66,23 @@ export class ForeignChanges {
     if (this.#watcher === watcher) this.#watcher = undefined
   }
 
-  #slowly(): CancelTimer {
-    const fire = () => {
-      this.#cancelTimer = undefined
-      if (this.#seen < 0) return
-      this.#check()
-      this.#cancelTimer ??= this.#slowly()
+  #onEvent(): void {
+    if (this.#seen !== undefined && this.#step > FIRST_LOOK_MS) this.#lookAfter(FIRST_LOOK_MS)
+  }
+
+  #lookAfter(ms: number): void {
+    this.#cancelTimer?.()
+    this.#step = ms
+    this.#cancelTimer = systemClock.after(ms, () => this.#look(), { background: true })
+  }
+
+  #look(): void {
+    if (this.#seen === undefined) return
+    if (this.#version() === this.#seen) {
+      this.#lookAfter(Math.min(2 * this.#step, SLOW_LOOK_MS))
+      return
     }
-    return systemClock.after(SLOW_CHECK_MS, fire, { background: true })
-  }
-
-  /** One check for all events of this turn. */
-  #checkSoon(): void {
-    if (this.#checking || this.#seen < 0) return
-    this.#checking = true
-    setImmediate(() => {
-      this.#checking = false
-      this.#check()
-    })
-  }
-
-  #check(): void {
-    if (this.#seen < 0 || this.#version() === this.#seen) return
-    this.#seen = -1
+    this.#seen = undefined
     this.#onChange()
   }
 }
