@@ -16,7 +16,7 @@ export default defineConfig({
           include: OF_THE_TREE,
           exclude: NEVER,
           testTimeout: 120_000,
-          sequence: { groupOrder: 0 },
+          sequence: { groupOrder: 3 },
         },
       },
       {
