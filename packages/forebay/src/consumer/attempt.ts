@@ -28,7 +28,6 @@ export interface HandlerContext {
 }
 
 /** `undefined` (nothing returned) completes. */
-// biome-ignore lint/suspicious/noConfusingVoidType: a handler without a return statement is the usual one
 export type HandlerReturn = Outcome | undefined | void
 
 export type Handler<Types extends TaskTypes> = (

@@ -24,8 +24,9 @@ const PREFETCH_MS = 250
 /** Who was given less than it asked for, because the rate is used up or others were faster, asks again only after this. */
 const ASK_AGAIN_MS = 110
 
-/** A slot may be used this late, or a quarter of an interval where that is more: the law then still gains less than one start. */
-const TOLERANCE_MS = 8
+/** A slot may be used this late, or half an interval where that is more: the law then still gains less than one start. */
+const TOLERANCE_MS = 6
+const TOLERANCE_INTERVALS = 0.5
 
 const LEAD_WEIGHT = 0.2
 
@@ -132,7 +133,7 @@ export class SharedPermits implements Permits {
   }
 
   #discardLate(): void {
-    const tolerance = Math.max(TOLERANCE_MS, 250 / this.#settings.perSecond)
+    const tolerance = Math.max(TOLERANCE_MS, (TOLERANCE_INTERVALS * 1_000) / this.#settings.perSecond)
     const latest = this.#options.clock.monotonic() - tolerance
     while ((this.#slots[0] ?? Number.POSITIVE_INFINITY) < latest) this.#slots.shift()
   }
