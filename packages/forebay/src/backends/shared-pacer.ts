@@ -22,6 +22,8 @@ export interface SlotRequest {
 export interface Slots {
   /** When the answer was made. */
   readonly now: number
+  /** The engine's time less the caller's monotonic time, where the engine knows it; else it is guessed from the round trip. */
+  readonly ahead?: number
   /** Ascending. */
   readonly at: readonly number[]
   /** When the first start that nobody has reserved falls due; may be in the past. */

@@ -6,8 +6,8 @@
  *     slots       reserved starts, ascending, by this process's monotonic clock
  *
  * A slot is used when it has come, by up to `toleranceMs` late; after that it is discarded, never used late, so that a
- * process that was blocked releases no burst. The offset between the engine's clock and ours is taken from the middle of
- * the request; its error is at most half of a round trip.
+ * process that was blocked releases no burst. Where the engine does not know the offset between its clock and ours, it is taken
+ * from the middle of the request; its error is at most half of a round trip.
  */
 
 import type { SharedPacer, Slots } from '../backends/shared-pacer.ts'
@@ -159,7 +159,7 @@ export class SharedPermits implements Permits {
   }
 
   #receive(slots: Slots, at: number): void {
-    const ahead = slots.now - at
+    const ahead = slots.ahead ?? slots.now - at
     const [first] = slots.at
     if (first !== undefined) this.#last = { from: first - ahead, ahead, next: slots.next }
     this.#next = slots.next - ahead

@@ -145,7 +145,7 @@ export class MemoryQueueService implements QueueService {
       const now = shared.clock.monotonic()
       const { state, ...slots } = reserveSlots(shared.flow, { perSecond, rampMs }, want, now, window)
       shared.flow = state
-      return { now, ...slots }
+      return { now, ahead: 0, ...slots }
     },
     handBack: async (first, next) => {
       const shared = this.#open()

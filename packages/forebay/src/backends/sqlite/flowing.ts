@@ -18,10 +18,10 @@ export class Flowing {
     )
   }
 
-  reserve(queue: QueueRow, { now }: Moment, { perSecond, rampMs, want, ...window }: SlotRequest): Slots {
+  reserve(queue: QueueRow, { now, ahead }: Moment, { perSecond, rampMs, want, ...window }: SlotRequest): Slots {
     const { state, ...slots } = reserveSlots(this.#load.get(queue.id), { perSecond, rampMs }, want, now, window)
     this.#keep(queue, state)
-    return { now, ...slots }
+    return { now, ahead, ...slots }
   }
 
   handBack(queue: QueueRow, first: number, next: number): true {
