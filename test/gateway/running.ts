@@ -26,7 +26,9 @@ export interface Target {
 export type Respond = (request: Received, response: ServerResponse, nth: number) => void
 
 /** A target that answers as `respond` says: by default 200 with `{"ok":true}`. */
-export async function startTarget(respond: Respond = (_request, response) => response.end('{"ok":true}')): Promise<Target> {
+export async function startTarget(
+  respond: Respond = (_request, response) => response.end('{"ok":true}'),
+): Promise<Target> {
   const received: Received[] = []
   const waiting: { readonly count: number; readonly resolve: () => void }[] = []
   const server = createServer(async (request, response) => {
@@ -72,7 +74,13 @@ export async function openGateway(
   options: GatewayOptions & { readonly clock?: Clock } = {},
 ): Promise<Gateway> {
   const quick = Object.fromEntries(Object.entries(queues).map(([name, queue]) => [name, { ...QUICK, ...queue }]))
-  const file = { listen: '127.0.0.1:0', storage: 'memory:', allowPrivateTargets: ['127.0.0.0/8'], ...rest, queues: quick }
+  const file = {
+    listen: '127.0.0.1:0',
+    storage: 'memory:',
+    allowPrivateTargets: ['127.0.0.0/8'],
+    ...rest,
+    queues: quick,
+  }
   const config = await loadConfig({ path: 'test.yaml', text: JSON.stringify(file) })
   const gateway = await Gateway.open(config, options)
   onTestFinished(() => gateway.stop(100))
@@ -89,8 +97,21 @@ export async function startGateway(
   return { gateway, url, port: Number(new URL(url).port), errors }
 }
 
-export function postJson(url: string, body: unknown, headers: Readonly<Record<string, string>> = {}): Promise<Response> {
-  return fetch(url, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(body) })
+export function postJson(
+  url: string,
+  body: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Response> {
+  return fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify(body),
+  })
+}
+
+/** The JSON of an answer, taken for what the test expects it to be. */
+export async function jsonOf<Body>(response: Response | Promise<Response>): Promise<Body> {
+  return (await (await response).json()) as Body
 }
 
 /** Writes bytes to a port as they are; resolves with all that came back once the connection is closed. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { openGateway, postJson, startGateway, startTarget } from './running.ts'
+import { openGateway, postJson, startGateway, startTarget, jsonOf } from './running.ts'
 
 const never = { target: 'http://127.0.0.1:9', paused: true }
 
@@ -7,9 +7,17 @@ describe('POST /v1/queues/:queue/tasks', () => {
   it('answers 202 with the id and delivers the payload with headers that name the task', async () => {
     const target = await startTarget()
     const { url } = await startGateway({ orders: { target: `${target.url}/charge?key=1` } })
-    const response = await postJson(`${url}/v1/queues/orders/tasks`, { type: 'charge', payload: { order: 42 }, id: 'o 42' })
+    const response = await postJson(`${url}/v1/queues/orders/tasks`, {
+      type: 'charge',
+      payload: { order: 42 },
+      id: 'o 42',
+    })
     expect(response.status).toBe(202)
-    expect(await response.json()).toEqual({ id: 'o 42', status: 'accepted', statusUrl: '/v1/tasks/o%2042?queue=orders' })
+    expect(await response.json()).toEqual({
+      id: 'o 42',
+      status: 'accepted',
+      statusUrl: '/v1/tasks/o%2042?queue=orders',
+    })
     await target.has(1)
     const [request] = target.received
     expect(request).toMatchObject({ method: 'POST', url: '/charge?key=1' })
@@ -43,7 +51,9 @@ describe('POST /v1/queues/:queue/tasks', () => {
 
   it('takes NDJSON line by line, also lines that are split anywhere, blank ones and a last one without an end', async () => {
     const gateway = await openGateway({ orders: never })
-    const lines = Array.from({ length: 1_201 }, (_, index) => JSON.stringify({ payload: { text: `é ${index}` }, id: `n${index}` }))
+    const lines = Array.from({ length: 1_201 }, (_, index) =>
+      JSON.stringify({ payload: { text: `é ${index}` }, id: `n${index}` }),
+    )
     const response = await gateway.app.inject({
       method: 'POST',
       url: '/v1/queues/orders/tasks',
@@ -98,9 +108,21 @@ describe('POST /v1/queues/:queue/tasks', () => {
     ['a queue that is not there', '/v1/queues/nope/tasks', { payload: 1 }, 404, 'UNKNOWN_QUEUE'],
     ['a missing payload', '/v1/queues/orders/tasks', {}, 422, 'INVALID_PAYLOAD'],
     ['a field that no task has', '/v1/queues/orders/tasks', { payload: 1, delay: 5 }, 400, 'INVALID_TASK'],
-    ['task headers, which are not for callers', '/v1/queues/orders/tasks', { payload: 1, headers: { a: 'b' } }, 400, 'INVALID_TASK'],
+    [
+      'task headers, which are not for callers',
+      '/v1/queues/orders/tasks',
+      { payload: 1, headers: { a: 'b' } },
+      400,
+      'INVALID_TASK',
+    ],
     ['an empty array', '/v1/queues/orders/tasks', [], 400, 'INVALID_REQUEST'],
-    ['a payload over the bound of the queue', '/v1/queues/orders/tasks', { payload: 'x'.repeat(300_000) }, 413, 'PAYLOAD_TOO_LARGE'],
+    [
+      'a payload over the bound of the queue',
+      '/v1/queues/orders/tasks',
+      { payload: 'x'.repeat(300_000) },
+      413,
+      'PAYLOAD_TOO_LARGE',
+    ],
   ])('refuses %s', async (_what, url, payload, status, code) => {
     const gateway = await openGateway({ orders: never })
     const response = await gateway.app.inject({ method: 'POST', url, payload })
@@ -126,15 +148,30 @@ describe('POST /v1/queues/:queue/tasks', () => {
 
 describe('GET /v1/tasks/:id', () => {
   it('shows the state on the way, and the answer of the target in the end', async () => {
-    const target = await startTarget((_request, response) => response.writeHead(201, { 'x-made': 'yes' }).end('{"made":1}'))
-    const { url, gateway } = await startGateway({ orders: { target: target.url, paused: true }, other: { target: target.url } })
+    const target = await startTarget((_request, response) =>
+      response.writeHead(201, { 'x-made': 'yes' }).end('{"made":1}'),
+    )
+    const { url, gateway } = await startGateway({
+      orders: { target: target.url, paused: true },
+      other: { target: target.url },
+    })
     await postJson(`${url}/v1/queues/orders/tasks`, { payload: 1, id: 'one' })
-    expect(await (await fetch(`${url}/v1/tasks/one`)).json()).toMatchObject({ id: 'one', queue: 'orders', state: 'ready', attempts: 0 })
+    expect(await (await fetch(`${url}/v1/tasks/one`)).json()).toMatchObject({
+      id: 'one',
+      queue: 'orders',
+      state: 'ready',
+      attempts: 0,
+    })
     const done = new Promise((resolve) => gateway.queues.get('orders')?.consumer.on('completed', resolve))
     await fetch(`${url}/v1/queues/orders/resume`, { method: 'POST' })
     await done
-    const found = await (await fetch(`${url}/v1/tasks/one?queue=orders`)).json()
-    expect(found).toMatchObject({ id: 'one', queue: 'orders', state: 'completed', result: { status: 201, body: '{"made":1}' } })
+    const found = await jsonOf<{ result: { headers: string[][] } }>(fetch(`${url}/v1/tasks/one?queue=orders`))
+    expect(found).toMatchObject({
+      id: 'one',
+      queue: 'orders',
+      state: 'completed',
+      result: { status: 201, body: '{"made":1}' },
+    })
     expect(found.result.headers).toContainEqual(['x-made', 'yes'])
     expect((await fetch(`${url}/v1/tasks/one?queue=other`)).status).toBe(404)
   })

@@ -19,8 +19,11 @@ export async function init(file: string, { force = false }: { readonly force?: b
     await writeFile(file, EXAMPLE_CONFIG, { flag: force ? 'w' : 'wx' })
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException
-    if (code === 'EEXIST') throw new ForebayError('INVALID_OPTION', `${file} is there already; --force writes over it.`, { cause })
-    throw new ForebayError('INVALID_OPTION', `${file} could not be written: ${asForebayError(cause).message}.`, { cause })
+    if (code === 'EEXIST')
+      throw new ForebayError('INVALID_OPTION', `${file} is there already; --force writes over it.`, { cause })
+    throw new ForebayError('INVALID_OPTION', `${file} could not be written: ${asForebayError(cause).message}.`, {
+      cause,
+    })
   }
   process.stdout.write(`${file} is written. Set the target of its queue, then: forebay serve\n`)
 }

@@ -66,10 +66,14 @@ export class Callbacks {
     this.#options = options
     this.#queue = queue
     this.#agent = new Agent({ connect: options.guard.connector(), headersTimeout: 0, bodyTimeout: 0, pipelining: 1 })
-    this.#consumer = new LeveledConsumer(queue, (task, { signal }) => this.#post(task.payload as CallbackPayload, signal), {
-      ...LIMITS,
-      random: options.random,
-    })
+    this.#consumer = new LeveledConsumer(
+      queue,
+      (task, { signal }) => this.#post(task.payload as CallbackPayload, signal),
+      {
+        ...LIMITS,
+        random: options.random,
+      },
+    )
   }
 
   static async open(options: CallbackOptions): Promise<Callbacks> {
@@ -101,7 +105,9 @@ export class Callbacks {
    */
   check(url: string): void {
     if (!URL.canParse(url)) {
-      throw new ForebayError('INVALID_REQUEST', 'Forebay-Callback-Url is no URL. Nothing was queued.', { path: CALLBACK_HEADER })
+      throw new ForebayError('INVALID_REQUEST', 'Forebay-Callback-Url is no URL. Nothing was queued.', {
+        path: CALLBACK_HEADER,
+      })
     }
     this.#options.guard.checkUrl(new URL(url))
   }
@@ -132,7 +138,9 @@ export class Callbacks {
       if (url !== undefined) this.#add(url, task, body).catch((thrown) => this.#options.onError(asForebayError(thrown)))
     }
     consumer.on('expired', ({ task }) => tell(task, { state: 'expired' }))
-    consumer.on('dead', ({ task, failure: { code, message } }) => tell(task, { state: 'dead', failure: { code, message } }))
+    consumer.on('dead', ({ task, failure: { code, message } }) =>
+      tell(task, { state: 'dead', failure: { code, message } }),
+    )
   }
 
   async #add(url: string, { id, createdAt }: Told, body: Omit<CallbackBody, 'id' | 'queue'>): Promise<void> {
@@ -152,12 +160,21 @@ export class Callbacks {
     let status: number
     try {
       const text = JSON.stringify(body)
-      const response = await this.#agent.request({ origin, path: `${pathname}${search}`, method: 'POST', headers, body: text, signal })
+      const response = await this.#agent.request({
+        origin,
+        path: `${pathname}${search}`,
+        method: 'POST',
+        headers,
+        body: text,
+        signal,
+      })
       status = response.statusCode
       await response.body.dump({ limit: 65_536 })
     } catch (thrown) {
       if (thrown instanceof ForebayError) throw thrown
-      throw new ForebayError('TARGET_FAILED', `The callback was not delivered: ${messageOf(thrown)}.`, { cause: thrown })
+      throw new ForebayError('TARGET_FAILED', `The callback was not delivered: ${messageOf(thrown)}.`, {
+        cause: thrown,
+      })
     }
     if (status >= 300) throw new ForebayError('TARGET_FAILED', `The callback's receiver answered ${status}.`)
   }
@@ -171,4 +188,3 @@ function refused(message: string): Pick<FailedAttempt, 'code' | 'message'> {
 function stopping(signal: AbortSignal): boolean {
   return signal.aborted && asForebayError(signal.reason).code === 'QUEUE_CLOSED'
 }
-

@@ -18,11 +18,18 @@ export interface CallerRules {
  * @param alwaysActs Whether every method has an effect, as in through mode, where a GET queues a task.
  * @throws ForebayError FORBIDDEN_ORIGIN.
  */
-export function checkOrigin(headers: IncomingHttpHeaders, method: string, alwaysActs: boolean, rules: CallerRules): void {
+export function checkOrigin(
+  headers: IncomingHttpHeaders,
+  method: string,
+  alwaysActs: boolean,
+  rules: CallerRules,
+): void {
   const { host = '', origin } = headers
   // A stranger's name that was made to resolve to loopback (DNS rebinding) still says its name here.
   if (rules.loopbackOnly && !isLoopback(hostnameOf(host))) {
-    throw forbidden(`The host "${host.slice(0, 100)}" is not this machine, and a gateway without tokens serves only its own machine.`)
+    throw forbidden(
+      `The host "${host.slice(0, 100)}" is not this machine, and a gateway without tokens serves only its own machine.`,
+    )
   }
   if (origin !== undefined && !isSameOrigin(origin, host)) {
     throw forbidden(`A page of another origin (${origin.slice(0, 100)}) may not call this gateway.`)
@@ -40,7 +47,10 @@ function isSameOrigin(origin: string, host: string): boolean {
 }
 
 function hostnameOf(host: string): string {
-  return host.replace(/:\d*$/, '').replace(/^\[|\]$/g, '').toLowerCase()
+  return host
+    .replace(/:\d*$/, '')
+    .replace(/^\[|\]$/g, '')
+    .toLowerCase()
 }
 
 function forbidden(sentence: string): ForebayError {

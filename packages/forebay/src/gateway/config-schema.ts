@@ -51,7 +51,9 @@ const httpUrl = z.string().superRefine((text, context) => {
 })
 
 const headerName = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/, 'is no header name')
-const headerValue = z.string().regex(/^[\t\x20-\x7e\x80-\xff]{0,8192}$/, 'a header value has no line breaks or control characters')
+const headerValue = z
+  .string()
+  .regex(/^[\t\x20-\x7e\x80-\xff]{0,8192}$/, 'a header value has no line breaks or control characters')
 
 export const targetShape = {
   url: httpUrl,
@@ -98,7 +100,9 @@ export const queueShape = {
 }
 
 /** No ".": `<queue>.callbacks` is the gateway's own. */
-const queueName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/, 'a queue name has letters, digits, "_" and "-", at most 64')
+const queueName = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/, 'a queue name has letters, digits, "_" and "-", at most 64')
 
 const listen = z.string().superRefine((text, context) => {
   try {
@@ -110,9 +114,14 @@ const listen = z.string().superRefine((text, context) => {
 
 const token = z
   .string()
-  .regex(/^(sha256:[0-9a-f]{64}|(?!sha256:)[\x21-\x7e]{16,512})$/, 'a token has 16 to 512 visible characters, or is "sha256:" and 64 hex digits')
+  .regex(
+    /^(sha256:[0-9a-f]{64}|(?!sha256:)[\x21-\x7e]{16,512})$/,
+    'a token has 16 to 512 visible characters, or is "sha256:" and 64 hex digits',
+  )
 
-const addressRange = z.string().refine((text) => isIP(text) !== 0 || ipaddr.isValidCIDR(text), 'is no address range such as 10.1.0.0/16')
+const addressRange = z
+  .string()
+  .refine((text) => isIP(text) !== 0 || ipaddr.isValidCIDR(text), 'is no address range such as 10.1.0.0/16')
 
 export const configShape = {
   /** Where the gateway listens. Anything but loopback needs tokens. */
@@ -131,7 +140,9 @@ export const configShape = {
   /** How long a stop waits for running tasks. */
   graceMs: ms(0, 3_600_000).default(10_000),
   limits: z.strictObject(limitsShape).prefault({}),
-  queues: z.record(queueName, z.strictObject(queueShape)).refine((queues) => Object.keys(queues).length > 0, 'at least one queue is needed'),
+  queues: z
+    .record(queueName, z.strictObject(queueShape))
+    .refine((queues) => Object.keys(queues).length > 0, 'at least one queue is needed'),
 }
 
 export const configSchema = z.strictObject(configShape)

@@ -59,7 +59,8 @@ export class ConfigText {
 
   #tell(fault: Fault): Told[] {
     const { code, keys = [], path } = fault
-    if (code !== 'unrecognized_keys') return [{ ...this.#place(path), field: fieldOf(path), words: wordsOf(fault) }]
+    if (code !== 'unrecognized_keys')
+      return [{ ...this.#place(path, code === 'invalid_key'), field: fieldOf(path), words: wordsOf(fault) }]
     return keys.map((key) => {
       const known = knownFields(path)
       const meant = didYouMean(key, known)

@@ -82,11 +82,16 @@ async function read(path: string): Promise<string> {
     return await readFile(path, 'utf8')
   } catch (cause) {
     const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT'
-    const message = missing ? `${path}: there is no such file; "forebay init" writes one.` : `${path}: ${messageOf(cause)}.`
+    const message = missing
+      ? `${path}: there is no such file; "forebay init" writes one.`
+      : `${path}: ${messageOf(cause)}.`
     throw new ForebayError('INVALID_CONFIG', message, { cause })
   }
 }
 
 function list(value: string): string[] {
-  return value.split(',').map((item) => item.trim()).filter((item) => item !== '')
+  return value
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '')
 }

@@ -143,7 +143,9 @@ function ownHeaders(task: Task, attempt: number): HeaderPair[] {
 }
 
 function idempotent(headers: readonly HeaderPair[], id: string): HeaderPair[] {
-  return headerOf(headers, 'idempotency-key') === undefined ? [...headers, ['idempotency-key', visible(id)]] : [...headers]
+  return headerOf(headers, 'idempotency-key') === undefined
+    ? [...headers, ['idempotency-key', visible(id)]]
+    : [...headers]
 }
 
 /** A producer may choose any text as an id; a header takes visible ASCII only. */

@@ -57,5 +57,7 @@ export function checked<Schema extends z.ZodType>(schema: Schema, given: unknown
   if (parsed.success) return parsed.data
   const [issue] = parsed.error.issues
   const path = issue?.path.map(String).join('.') ?? ''
-  throw new ForebayError('INVALID_REQUEST', `${what}${path && `, ${path}`}: ${issue?.message}. Nothing was done.`, { path })
+  throw new ForebayError('INVALID_REQUEST', `${what}${path && `, ${path}`}: ${issue?.message}. Nothing was done.`, {
+    path,
+  })
 }

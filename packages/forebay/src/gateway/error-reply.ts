@@ -22,7 +22,13 @@ export interface ErrorBody {
 export function errorBody(error: ForebayError): ErrorBody {
   const { code, message, todo, path, retryAfterMs } = error
   return {
-    error: { code, message, todo, ...(path !== undefined && { path }), ...(retryAfterMs !== undefined && { retryAfterMs }) },
+    error: {
+      code,
+      message,
+      todo,
+      ...(path !== undefined && { path }),
+      ...(retryAfterMs !== undefined && { retryAfterMs }),
+    },
   }
 }
 
@@ -53,9 +59,18 @@ export function fromHttpLibrary(thrown: unknown): ForebayError {
 }
 
 const LIBRARY_ERRORS: Readonly<Record<string, ConstructorParameters<typeof ForebayError>>> = {
-  FST_ERR_CTP_BODY_TOO_LARGE: ['PAYLOAD_TOO_LARGE', 'The body is larger than this gateway takes. Nothing of it was stored.'],
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: ['UNSUPPORTED_MEDIA_TYPE', 'The body has a media type that is not taken here. Nothing of it was stored.'],
-  FST_ERR_CTP_INVALID_CONTENT_LENGTH: ['INVALID_REQUEST', 'The body is not as long as Content-Length says. Nothing of it was stored.'],
+  FST_ERR_CTP_BODY_TOO_LARGE: [
+    'PAYLOAD_TOO_LARGE',
+    'The body is larger than this gateway takes. Nothing of it was stored.',
+  ],
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: [
+    'UNSUPPORTED_MEDIA_TYPE',
+    'The body has a media type that is not taken here. Nothing of it was stored.',
+  ],
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: [
+    'INVALID_REQUEST',
+    'The body is not as long as Content-Length says. Nothing of it was stored.',
+  ],
   FST_ERR_BAD_URL: ['INVALID_REQUEST', 'The URL has a "%" that is no escape. Nothing was done.'],
   FST_ERR_MAX_PARAM_LENGTH: ['NOT_FOUND', 'There is nothing at this path: a part of it is too long.'],
 }

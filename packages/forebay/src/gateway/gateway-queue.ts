@@ -75,7 +75,15 @@ export class GatewayQueue {
       ...(maxBytes !== undefined && { maxBytes }),
     })
     const callbacks = settings.callbacks
-      ? await Callbacks.open({ queue: name, storage: config.storage, replyBytes: config.replyBytes, guard, clock, random, onError })
+      ? await Callbacks.open({
+          queue: name,
+          storage: config.storage,
+          replyBytes: config.replyBytes,
+          guard,
+          clock,
+          random,
+          onError,
+        })
       : undefined
     return new GatewayQueue(queue, settings, callbacks, options)
   }

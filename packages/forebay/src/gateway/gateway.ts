@@ -43,7 +43,11 @@ export class Gateway {
   #state: State = 'opened'
   #stopping: Promise<void> | undefined
 
-  private constructor(config: GatewayConfig, queues: ReadonlyMap<string, GatewayQueue>, options: Required<Omit<GatewayOptions, 'resolve'>>) {
+  private constructor(
+    config: GatewayConfig,
+    queues: ReadonlyMap<string, GatewayQueue>,
+    options: Required<Omit<GatewayOptions, 'resolve'>>,
+  ) {
     this.config = config
     this.queues = queues
     this.clock = options.clock
@@ -83,7 +87,8 @@ export class Gateway {
    * @throws ForebayError ADDRESS_IN_USE, INVALID_OPTION for an address that this machine does not have.
    */
   async start(): Promise<string> {
-    if (this.#state !== 'opened') throw new ForebayError('QUEUE_CLOSED', `The gateway is ${this.#state} and is not started again.`)
+    if (this.#state !== 'opened')
+      throw new ForebayError('QUEUE_CLOSED', `The gateway is ${this.#state} and is not started again.`)
     const { host, port } = parseListen(this.config.listen)
     this.app.server.maxConnections = this.config.limits.connections
     try {
@@ -122,8 +127,10 @@ export class Gateway {
 
 function listenError(thrown: unknown, listen: string): ForebayError {
   const { code } = thrown as NodeJS.ErrnoException
-  if (code === 'EADDRINUSE') return new ForebayError('ADDRESS_IN_USE', `Something else listens at ${listen} already.`, { cause: thrown })
+  if (code === 'EADDRINUSE')
+    return new ForebayError('ADDRESS_IN_USE', `Something else listens at ${listen} already.`, { cause: thrown })
   const cannot = code === 'EADDRNOTAVAIL' || code === 'EACCES' || code === 'ENOTFOUND'
-  if (cannot) return new ForebayError('INVALID_OPTION', `This machine cannot listen at ${listen} (${code}).`, { path: 'listen' })
+  if (cannot)
+    return new ForebayError('INVALID_OPTION', `This machine cannot listen at ${listen} (${code}).`, { path: 'listen' })
   return asForebayError(thrown)
 }

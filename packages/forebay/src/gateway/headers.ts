@@ -26,7 +26,13 @@ const REBUILT = new Set(['content-length', 'expect', 'host'])
 const OWN_PREFIX = 'forebay-'
 
 /** Headers whose values nobody may see but the target. */
-export const SECRET_HEADERS: ReadonlySet<string> = new Set(['authorization', 'cookie', 'set-cookie', 'proxy-authorization', 'x-api-key'])
+export const SECRET_HEADERS: ReadonlySet<string> = new Set([
+  'authorization',
+  'cookie',
+  'set-cookie',
+  'proxy-authorization',
+  'x-api-key',
+])
 
 /** Node's flat list of names and values as pairs. */
 export function headerPairs(raw: readonly string[]): HeaderPair[] {
@@ -84,7 +90,9 @@ export interface Preferences {
 
 export function preferences(value: string | undefined): Preferences {
   const wishes = (value ?? '').split(',').map((wish) => wish.trim().toLowerCase())
-  const wait = wishes.map((wish) => /^wait\s*=\s*"?(\d{1,9})"?$/.exec(wish)?.[1]).find((seconds) => seconds !== undefined)
+  const wait = wishes
+    .map((wish) => /^wait\s*=\s*"?(\d{1,9})"?$/.exec(wish)?.[1])
+    .find((seconds) => seconds !== undefined)
   return { respondAsync: wishes.includes('respond-async'), wait: wait === undefined ? undefined : Number(wait) }
 }
 

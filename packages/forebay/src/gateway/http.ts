@@ -87,7 +87,10 @@ function addDoors(app: FastifyInstance, gateway: Gateway): void {
   app.addHook('onRequest', async (request, reply) => {
     reply.headers({ 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' })
     if (request.raw.rawHeaders.length > 2 * limits.headers) {
-      throw new ForebayError('INVALID_REQUEST', `The request has more than the ${limits.headers} headers that this gateway takes.`)
+      throw new ForebayError(
+        'INVALID_REQUEST',
+        `The request has more than the ${limits.headers} headers that this gateway takes.`,
+      )
     }
     checkOrigin(request.headers, request.method, acting.has(request.routeOptions.url ?? ''), rules)
     const [path = '', query = ''] = (request.raw.url ?? '').split('?', 2)
@@ -131,7 +134,10 @@ function refuseConnection(error: Error & { code?: string }, socket: Socket): voi
     socket.destroy()
     return
   }
-  const [status, sentence] = CONNECTION_ERRORS[error.code ?? ''] ?? ['400 Bad Request', 'The request is not well-formed HTTP/1.1.']
+  const [status, sentence] = CONNECTION_ERRORS[error.code ?? ''] ?? [
+    '400 Bad Request',
+    'The request is not well-formed HTTP/1.1.',
+  ]
   const body = JSON.stringify(errorBody(new ForebayError('INVALID_REQUEST', `${sentence} Nothing of it was stored.`)))
   socket.end(
     `HTTP/1.1 ${status}\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +

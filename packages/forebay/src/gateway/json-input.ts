@@ -55,7 +55,8 @@ const CLOSE_BRACE = 0x7d
 function faultOf(text: string, message: string): string {
   const words = message.replace(/ in JSON at position .*$/, '').replace(/,? ?(\.\.\.)?".*is not valid JSON$/s, '')
   const position = / at position (\d+)/.exec(message)?.[1]
-  const at = position !== undefined ? Number(position) : /^Unexpected end/.test(message) ? text.length : firstFault(text)
+  const at =
+    position !== undefined ? Number(position) : /^Unexpected end/.test(message) ? text.length : firstFault(text)
   const line = text.slice(0, at).split('\n').length
   const column = at - text.lastIndexOf('\n', at - 1)
   return `${words} at position ${at} (line ${line}, column ${column})`

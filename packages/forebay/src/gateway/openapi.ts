@@ -10,7 +10,10 @@ const ALWAYS: Readonly<Record<number, Answered>> = {
   401: { description: 'The gateway has tokens and the request has none of them.', schema: ref('Error') },
   403: { description: 'A page of another origin.', schema: ref('Error') },
   404: { description: 'No such queue, task or path.', schema: ref('Error') },
-  503: { description: 'The backend is away, or the gateway stops; Retry-After says when to try again.', schema: ref('Error') },
+  503: {
+    description: 'The backend is away, or the gateway stops; Retry-After says when to try again.',
+    schema: ref('Error'),
+  },
 }
 
 export function openApi(endpoints: readonly Endpoint[]): object {
@@ -39,7 +42,10 @@ export function documentPath(path: string): string {
   return path.replace(/:(\w+)/g, '{$1}').replace(/\*$/, '{path}')
 }
 
-function operation({ path, summary, description, parameters = [], body, answers, methods }: Endpoint, method: string): object {
+function operation(
+  { path, summary, description, parameters = [], body, answers, methods }: Endpoint,
+  method: string,
+): object {
   const inPath = [...documentPath(path).matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
     in: 'path',
     name,
@@ -52,7 +58,9 @@ function operation({ path, summary, description, parameters = [], body, answers,
     summary,
     ...(description !== undefined && { description }),
     parameters: [...inPath, ...parameters],
-    ...(body && method !== 'GET' && method !== 'HEAD' && { requestBody: { content: mapValues(body, (schema) => ({ schema })) } }),
+    ...(body &&
+      method !== 'GET' &&
+      method !== 'HEAD' && { requestBody: { content: mapValues(body, (schema) => ({ schema })) } }),
     responses: mapValues(all, ({ description: words, schema }) => ({
       description: words,
       ...(schema && { content: { 'application/json': { schema } } }),
@@ -61,11 +69,17 @@ function operation({ path, summary, description, parameters = [], body, answers,
 }
 
 function operationId(path: string, method: string, several: boolean): string {
-  const words = path.replace(/[*]/g, 'path').split(/[^a-z0-9]+/i).filter((word) => word !== '' && word !== 'v1')
+  const words = path
+    .replace(/[*]/g, 'path')
+    .split(/[^a-z0-9]+/i)
+    .filter((word) => word !== '' && word !== 'v1')
   const name = words.map((word, index) => (index === 0 ? word : `${word[0]?.toUpperCase()}${word.slice(1)}`)).join('')
   return several || method !== 'GET' ? `${name}-${method.toLowerCase()}` : name
 }
 
-function mapValues<Value, Mapped>(values: Readonly<Record<string, Value>>, map: (value: Value) => Mapped): Record<string, Mapped> {
+function mapValues<Value, Mapped>(
+  values: Readonly<Record<string, Value>>,
+  map: (value: Value) => Mapped,
+): Record<string, Mapped> {
   return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, map(value)]))
 }

@@ -24,7 +24,8 @@ export function readBody(request: IncomingMessage, maxBytes: number): Promise<Bu
       if (bytes > maxBytes) settle(() => reject(tooLarge('The body', maxBytes)))
     }
     const onEnd = () => settle(() => resolve(Buffer.concat(chunks)))
-    const onError = () => settle(() => reject(new ForebayError('INVALID_REQUEST', 'The body broke off. Nothing of it was stored.')))
+    const onError = () =>
+      settle(() => reject(new ForebayError('INVALID_REQUEST', 'The body broke off. Nothing of it was stored.')))
     request.on('data', onData).on('end', onEnd).on('error', onError)
   })
 }

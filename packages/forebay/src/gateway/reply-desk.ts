@@ -35,7 +35,9 @@ export class ReplyDesk {
     this.#queue = queue
     this.#clock = clock
     this.#unsubscribe = [
-      consumer.on('completed', ({ task, result }) => this.#reply(task.id, { state: 'completed', answer: result as Answer })),
+      consumer.on('completed', ({ task, result }) =>
+        this.#reply(task.id, { state: 'completed', answer: result as Answer }),
+      ),
       consumer.on('expired', ({ task }) => this.#reply(task.id, { state: 'expired' })),
       consumer.on('dead', ({ task, failure }) => {
         const answer = this.#callers.get(task.id)?.lastAnswer
@@ -102,7 +104,8 @@ export class ReplyDesk {
     this.#cancelTimer = undefined
     for (const [index, known] of found.entries()) {
       const id = ids[index] as string
-      if (known?.state === 'completed') this.#reply(id, { state: 'completed', answer: JSON.parse(known.result) as Answer })
+      if (known?.state === 'completed')
+        this.#reply(id, { state: 'completed', answer: JSON.parse(known.result) as Answer })
       if (known?.state === 'dead') this.#replyDead(id, known.task.failures.at(-1)?.message)
     }
     if (this.#callers.size > 0) this.#askLater()

@@ -57,7 +57,9 @@ function epochMs({ day, month, year, time }: DateParts): number | undefined {
   // A two-digit year is of this century: the form died out in the last one, and quiet lies in the future.
   const fullYear = year.length === 2 ? 2_000 + Number(year) : Number(year)
   const [hours = 0, minutes = 0, seconds = 0] = time.split(':').map(Number)
-  return ((daysSinceEpoch(fullYear, monthIndex + 1, Number(day)) * 24 + hours) * 60 + minutes) * 60_000 + seconds * 1_000
+  return (
+    ((daysSinceEpoch(fullYear, monthIndex + 1, Number(day)) * 24 + hours) * 60 + minutes) * 60_000 + seconds * 1_000
+  )
 }
 
 /** Days from 1970-01-01 in the Gregorian calendar; a year begins in March here, so that the leap day is its last. */

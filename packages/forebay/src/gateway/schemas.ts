@@ -19,7 +19,10 @@ const flows = object(Object.fromEntries(FLOWS.map((flow) => [flow, number])))
 
 const failure = object({ attempt: whole, at: epochMs, code: text, message: text })
 
-const error = object({ code: text, message: text, todo: text, path: text, retryAfterMs: number }, ['path', 'retryAfterMs'])
+const error = object({ code: text, message: text, todo: text, path: text, retryAfterMs: number }, [
+  'path',
+  'retryAfterMs',
+])
 
 const storedTask = {
   id: text,

@@ -45,7 +45,8 @@ export class TargetGuard {
   refusal(text: string): string | undefined {
     if (!ipaddr.isValid(text)) return 'is no IP address'
     const address = ipaddr.process(text)
-    if (this.#allowed.some(([range, bits]) => range.kind() === address.kind() && address.match(range, bits))) return undefined
+    if (this.#allowed.some(([range, bits]) => range.kind() === address.kind() && address.match(range, bits)))
+      return undefined
     const range = address.range()
     if (range !== 'unicast') return `is not public (${range})`
     if (address instanceof ipaddr.IPv6 && !address.match(GLOBAL_UNICAST)) return 'is not public'
@@ -58,10 +59,16 @@ export class TargetGuard {
    */
   checkUrl(url: URL): void {
     if (url.protocol !== 'http:' && url.protocol !== 'https:') {
-      throw new ForebayError('TARGET_REFUSED', `${url.protocol} is no scheme that the gateway calls; http: and https: are.`)
+      throw new ForebayError(
+        'TARGET_REFUSED',
+        `${url.protocol} is no scheme that the gateway calls; http: and https: are.`,
+      )
     }
     if (url.username !== '' || url.password !== '') {
-      throw new ForebayError('TARGET_REFUSED', `The URL of ${url.hostname} carries a user name or password; send a header instead.`)
+      throw new ForebayError(
+        'TARGET_REFUSED',
+        `The URL of ${url.hostname} carries a user name or password; send a header instead.`,
+      )
     }
     const host = unbracketed(url.hostname)
     if (isIP(host) !== 0) this.#check(host, host)

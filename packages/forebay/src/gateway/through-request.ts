@@ -55,7 +55,10 @@ export function throughPath(rawUrl: string): string {
   }
   const segments = decoded(beforeQuery).split(/[/\\]/)
   if (segments.some((segment) => segment === '.' || segment === '..') || /%00/.test(beforeQuery)) {
-    throw new ForebayError('NOT_FOUND', 'The path climbs out of the target with "." or "..", or has a NUL in it. Nothing was queued.')
+    throw new ForebayError(
+      'NOT_FOUND',
+      'The path climbs out of the target with "." or "..", or has a NUL in it. Nothing was queued.',
+    )
   }
   return path
 }

@@ -24,7 +24,10 @@ export class TokenGate {
   check(headers: IncomingHttpHeaders, query: string): void {
     if (this.#hashes.length === 0) return
     if (query !== '' && [...new URLSearchParams(query).values()].some((value) => this.#isToken(value))) {
-      throw new ForebayError('INVALID_REQUEST', 'A token in a URL ends up in logs. Take it out of use and send it as a header.')
+      throw new ForebayError(
+        'INVALID_REQUEST',
+        'A token in a URL ends up in logs. Take it out of use and send it as a header.',
+      )
     }
     const own = headers[OWN_HEADER]
     if (this.isOwn(headers.authorization) || this.isOwn(Array.isArray(own) ? own[0] : own)) return

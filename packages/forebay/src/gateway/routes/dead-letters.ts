@@ -5,7 +5,10 @@ import { checked, type Endpoint, queueOf } from '../endpoint.ts'
 import { ref } from '../schemas.ts'
 import { deadLetterView } from '../task-view.ts'
 
-const pageSchema = z.object({ limit: z.coerce.number().int().min(1).max(1_000).default(100), after: z.string().optional() })
+const pageSchema = z.object({
+  limit: z.coerce.number().int().min(1).max(1_000).default(100),
+  after: z.string().optional(),
+})
 
 const whichSchema = z.union([
   z.strictObject({ ids: z.array(z.string()).min(1).max(10_000) }),
@@ -19,7 +22,12 @@ const listDead: Endpoint = {
   path: '/v1/queues/:queue/dead',
   summary: 'Dead letters, oldest first.',
   parameters: [
-    { in: 'query', name: 'limit', description: 'At most so many.', schema: { type: 'integer', minimum: 1, maximum: 1_000, default: 100 } },
+    {
+      in: 'query',
+      name: 'limit',
+      description: 'At most so many.',
+      schema: { type: 'integer', minimum: 1, maximum: 1_000, default: 100 },
+    },
     { in: 'query', name: 'after', description: 'The `next` of the page before.', schema: { type: 'string' } },
   ],
   answers: { 200: { description: 'A page of them.', schema: ref('DeadLetters') } },

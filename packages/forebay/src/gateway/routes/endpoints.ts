@@ -30,6 +30,14 @@ const live: Endpoint = {
   handle: () => undefined,
 }
 
-export const ENDPOINTS: readonly Endpoint[] = [postTasks, ...queues, ...deadLetters, ...tasks, ...through, ...health, document]
+export const ENDPOINTS: readonly Endpoint[] = [
+  postTasks,
+  ...queues,
+  ...deadLetters,
+  ...tasks,
+  ...through,
+  ...health,
+  document,
+]
 
 const described = openApi([...ENDPOINTS, live])

@@ -39,7 +39,10 @@ async function checkQueue({ clock }: Gateway, { name, queue, consumer }: Gateway
   }
   const answered = new AbortController()
   const late = sleep(clock, LONGEST_ANSWER_MS, answered.signal).then(() => {
-    throw new ForebayError('BACKEND_UNAVAILABLE', `The backend of queue "${name}" gave no answer within ${LONGEST_ANSWER_MS} ms.`)
+    throw new ForebayError(
+      'BACKEND_UNAVAILABLE',
+      `The backend of queue "${name}" gave no answer within ${LONGEST_ANSWER_MS} ms.`,
+    )
   })
   try {
     await Promise.race([queue.depth(), late])

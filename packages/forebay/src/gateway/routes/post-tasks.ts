@@ -59,7 +59,10 @@ export const postTasks: Endpoint = {
     'application/x-ndjson': { type: 'string', description: 'One task a line.' },
   },
   answers: {
-    202: { description: 'Durable, as the backend promises.', schema: { oneOf: [ref('Accepted'), ref('AcceptedMany')] } },
+    202: {
+      description: 'Durable, as the backend promises.',
+      schema: { oneOf: [ref('Accepted'), ref('AcceptedMany')] },
+    },
     207: { description: 'Some were refused.', schema: ref('AcceptedMany') },
     409: { description: 'The dedup id belongs to a different task.', schema: ref('Error') },
     413: { description: 'Too large; with many tasks, those before it are stored.', schema: ref('Error') },
@@ -85,14 +88,29 @@ interface Many {
   readonly broken?: ForebayError
 }
 
-async function enqueueArray(gateway: Gateway, queue: GatewayQueue, items: readonly unknown[], callbackUrl?: string): Promise<Many> {
+async function enqueueArray(
+  gateway: Gateway,
+  queue: GatewayQueue,
+  items: readonly unknown[],
+  callbackUrl?: string,
+): Promise<Many> {
   const { batchTasks } = gateway.config.limits
   if (items.length === 0) throw new ForebayError('INVALID_REQUEST', 'The array is empty: there is nothing to queue.')
   if (items.length > batchTasks) throw tooMany(batchTasks, 'Nothing of it was stored.')
-  return { results: await enqueueBatch(queue, items.map((item) => () => taskOf(item, callbackUrl))) }
+  return {
+    results: await enqueueBatch(
+      queue,
+      items.map((item) => () => taskOf(item, callbackUrl)),
+    ),
+  }
 }
 
-async function enqueueLines(gateway: Gateway, queue: GatewayQueue, stream: Readable, callbackUrl?: string): Promise<Many> {
+async function enqueueLines(
+  gateway: Gateway,
+  queue: GatewayQueue,
+  stream: Readable,
+  callbackUrl?: string,
+): Promise<Many> {
   const { batchTasks, bodyBytes, streamBytes } = gateway.config.limits
   const results: EnqueueResult[] = []
   let batch: (() => TaskInput)[] = []
@@ -113,7 +131,8 @@ async function enqueueLines(gateway: Gateway, queue: GatewayQueue, stream: Reada
     return { results, broken }
   }
   await flush()
-  if (results.length === 0) throw new ForebayError('INVALID_REQUEST', 'The body has no lines: there is nothing to queue.')
+  if (results.length === 0)
+    throw new ForebayError('INVALID_REQUEST', 'The body has no lines: there is nothing to queue.')
   return { results }
 }
 
@@ -126,9 +145,13 @@ async function enqueueBatch(queue: GatewayQueue, makers: readonly (() => TaskInp
       return asForebayError(thrown)
     }
   })
-  const stored = await queue.queue.enqueueMany(made.filter((task): task is TaskInput => !(task instanceof ForebayError)))
+  const stored = await queue.queue.enqueueMany(
+    made.filter((task): task is TaskInput => !(task instanceof ForebayError)),
+  )
   let next = 0
-  return made.map((task) => (task instanceof ForebayError ? { status: 'refused', error: task } : (stored[next++] as EnqueueResult)))
+  return made.map((task) =>
+    task instanceof ForebayError ? { status: 'refused', error: task } : (stored[next++] as EnqueueResult),
+  )
 }
 
 /** The queue judges the fields; here only what HTTP callers may not set. */
@@ -137,7 +160,9 @@ function taskOf(given: unknown, callbackUrl: string | undefined): TaskInput {
     throw new ForebayError('INVALID_TASK', 'A task is an object with at least a payload. It was not stored.')
   }
   if (Object.hasOwn(given, 'headers')) {
-    throw new ForebayError('INVALID_TASK', 'A task that comes by HTTP has no field "headers". It was not stored.', { path: 'headers' })
+    throw new ForebayError('INVALID_TASK', 'A task that comes by HTTP has no field "headers". It was not stored.', {
+      path: 'headers',
+    })
   }
   const headers = callbackUrl === undefined ? undefined : { headers: { [CALLBACK_HEADER]: callbackUrl } }
   return { type: DEFAULT_TYPE, ...(given as { payload: unknown }), ...headers }
@@ -148,7 +173,8 @@ export function callbackUrlOf(queue: GatewayQueue, request: FastifyRequest): str
   const url = request.headers[CALLBACK_HEADER]
   if (url === undefined) return undefined
   const details = { path: CALLBACK_HEADER }
-  if (typeof url !== 'string') throw new ForebayError('INVALID_REQUEST', 'There is more than one callback URL. Nothing was queued.', details)
+  if (typeof url !== 'string')
+    throw new ForebayError('INVALID_REQUEST', 'There is more than one callback URL. Nothing was queued.', details)
   if (!queue.callbacks) {
     const message = `Queue "${queue.name}" is not configured for callbacks (callbacks: true). Nothing was queued.`
     throw new ForebayError('INVALID_REQUEST', message, details)
@@ -172,7 +198,9 @@ function replyMany(reply: FastifyReply, { results, broken }: Many): FastifyReply
     accepted: results.length - errors.length - duplicates,
     duplicates,
     refused: errors.length,
-    results: results.map((result) => (result.status === 'refused' ? { status: 'refused', ...errorBody(result.error) } : result)),
+    results: results.map((result) =>
+      result.status === 'refused' ? { status: 'refused', ...errorBody(result.error) } : result,
+    ),
     ...(fault && errorBody(fault)),
   })
 }

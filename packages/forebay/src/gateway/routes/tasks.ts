@@ -23,7 +23,8 @@ const findTask: Endpoint = {
     const { id } = request.params as { id: string }
     const { queue: named } = request.query as { queue?: unknown }
     const searched = [...gateway.queues.values()].filter(({ name }) => named === undefined || name === named)
-    if (searched.length === 0) throw new ForebayError('UNKNOWN_QUEUE', 'There is no queue of that name.', { path: 'queue' })
+    if (searched.length === 0)
+      throw new ForebayError('UNKNOWN_QUEUE', 'There is no queue of that name.', { path: 'queue' })
     const found = await firstFound(searched, id)
     if (found) return found
     throw new ForebayError('UNKNOWN_TASK', 'No task with this id is queued, dead or remembered.')

@@ -33,7 +33,8 @@ const shared: Omit<Endpoint, 'path'> = {
     {
       in: 'header',
       name: 'Prefer',
-      description: '`respond-async`: answer 202 at once. `wait=N`: wait at most N seconds, within the configured bound.',
+      description:
+        '`respond-async`: answer 202 at once. `wait=N`: wait at most N seconds, within the configured bound.',
       schema: { type: 'string' },
     },
     {
@@ -69,7 +70,9 @@ async function handle(gateway: Gateway, request: FastifyRequest, reply: FastifyR
   const queued = await requestOf(gateway, request)
   const { respondAsync, wait } = preferences(request.headers.prefer?.toString())
   const id = newTaskId(gateway.clock, gateway.random)
-  const waitMs = respondAsync ? 0 : Math.min(wait === undefined ? Number.POSITIVE_INFINITY : wait * 1_000, gateway.config.replyWaitMs)
+  const waitMs = respondAsync
+    ? 0
+    : Math.min(wait === undefined ? Number.POSITIVE_INFINITY : wait * 1_000, gateway.config.replyWaitMs)
   const left = new AbortController()
   const leave = () => left.abort()
   // A caller that hangs up waits no longer; its task stays queued.
@@ -108,7 +111,8 @@ function answer(
   }
   if (replied.state === 'expired') throw new ForebayError('TASK_EXPIRED', `Task ${id} expired before it could start.`)
   reply.header('forebay-task-state', replied.state)
-  if (replied.state === 'dead' && !replied.answer) throw new ForebayError('TARGET_FAILED', `Task ${id} is dead: ${replied.message}`)
+  if (replied.state === 'dead' && !replied.answer)
+    throw new ForebayError('TARGET_FAILED', `Task ${id} is dead: ${replied.message}`)
   const answered = replied.answer as Answer
   if (answered.bodyOmitted) {
     const message = `Task ${id} is ${replied.state}; the target's answer (${answered.status}) is larger than the ${config.replyBytes} bytes that are passed back.`

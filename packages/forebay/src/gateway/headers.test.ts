@@ -1,0 +1,110 @@
+import { describe, expect, it } from 'vitest'
+import {
+  answeredHeaders,
+  forwardedHeaders,
+  type HeaderPair,
+  headerPairs,
+  preferences,
+  redactedHeaders,
+  withHeaders,
+} from './headers.ts'
+
+const names = (pairs: readonly HeaderPair[]) => pairs.map(([name]) => name)
+
+describe('what is forwarded', () => {
+  it('keeps case, order and repetition', () => {
+    const pairs = headerPairs(['X-B', '1', 'x-a', '2', 'X-B', '3'])
+    expect(forwardedHeaders(pairs, false)).toEqual([
+      ['X-B', '1'],
+      ['x-a', '2'],
+      ['X-B', '3'],
+    ])
+  })
+
+  it('is nothing of the connection, of the framing, of what Connection names, of ours', () => {
+    const dropped = [
+      'Connection',
+      'Keep-Alive',
+      'TE',
+      'Trailer',
+      'Transfer-Encoding',
+      'Upgrade',
+      'Proxy-Authorization',
+      'Proxy-Connection',
+      'Host',
+      'Content-Length',
+      'Expect',
+      'X-Named',
+      'x-also',
+      'Forebay-Task-Id',
+    ]
+    const pairs = dropped.map((name): HeaderPair => [name, name === 'Connection' ? 'close, x-named' : 'v'])
+    expect(names(forwardedHeaders([...pairs, ['connection', 'X-Also'], ['kept', 'v']], false))).toEqual(['kept'])
+  })
+
+  it('is Authorization, unless it is the token of the gateway', () => {
+    const pairs = headerPairs(['Authorization', 'Bearer x', 'a', 'b'])
+    expect(names(forwardedHeaders(pairs, false))).toEqual(['Authorization', 'a'])
+    expect(names(forwardedHeaders(pairs, true))).toEqual(['a'])
+  })
+
+  it('is what Prefer asks of others', () => {
+    const forwarded = (value: string) => forwardedHeaders([['Prefer', value]], false)
+    expect(forwarded('respond-async, wait=5')).toEqual([])
+    expect(forwarded('return=minimal, respond-async')).toEqual([['Prefer', 'return=minimal']])
+  })
+})
+
+it('an answer loses what belongs to its connection', () => {
+  const pairs = headerPairs([
+    'Connection',
+    'x-hop',
+    'X-Hop',
+    '1',
+    'Content-Length',
+    '5',
+    'ETag',
+    '"e"',
+    'set-cookie',
+    'a',
+    'set-cookie',
+    'b',
+  ])
+  expect(names(answeredHeaders(pairs))).toEqual(['ETag', 'set-cookie', 'set-cookie'])
+})
+
+it.each([
+  [undefined, false, undefined],
+  ['respond-async', true, undefined],
+  ['Respond-Async; x=1', false, undefined],
+  ['wait=10', false, 10],
+  ['wait = "7", RESPOND-ASYNC', true, 7],
+  ['wait=-1', false, undefined],
+  ['wait=99999999999999999999', false, undefined],
+])('Prefer: %s', (value, respondAsync, wait) => {
+  expect(preferences(value)).toEqual({ respondAsync, wait })
+})
+
+it('secrets are gone from what anybody may see', () => {
+  expect(redactedHeaders(headerPairs(['COOKIE', 'a=1', 'X-Plain', 'b']))).toEqual([
+    ['COOKIE', '[redacted]'],
+    ['X-Plain', 'b'],
+  ])
+})
+
+it('what is laid over replaces every header of its name', () => {
+  const pairs = headerPairs(['A', '1', 'a', '2', 'B', '3'])
+  expect(withHeaders(pairs, [['a', '4']])).toEqual([
+    ['B', '3'],
+    ['a', '4'],
+  ])
+})
+
+it.each(['connection', 'prefer', 'x'])('50,000 characters in %s take less than 50 ms', (name) => {
+  for (const value of [','.repeat(50_000), ' '.repeat(50_000), 'wait='.repeat(10_000), `wait${' '.repeat(50_000)}x`]) {
+    const began = performance.now()
+    forwardedHeaders([[name, value]], false)
+    preferences(value)
+    expect(performance.now() - began).toBeLessThan(50)
+  }
+})
