@@ -22,9 +22,10 @@ export type {
   StoredTask,
   Totals,
 } from './backends/queue-service.ts'
+export type { SharedPacer, SlotRequest, Slots } from './backends/shared-pacer.ts'
 export type { CancelTimer, Clock } from './clock.ts'
 export { systemClock, VirtualClock } from './clock.ts'
-export type { Handler, HandlerContext } from './consumer/attempt.ts'
+export type { Handler, HandlerContext, HandlerReturn } from './consumer/attempt.ts'
 export type { ConsumerEvents, ConsumerState } from './consumer/events.ts'
 export { LeveledConsumer } from './consumer/leveled-consumer.ts'
 export type { ConsumerLimits, ConsumerOptions, Limits, RateOptions, RetryOptions } from './consumer/options.ts'
