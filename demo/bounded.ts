@@ -20,6 +20,8 @@ import { lineOf, type Promised } from './verdict.ts'
 
 const TRACE = new URL('../packages/forebay/traces/nasa-http-1995-07-13-busiest-10min.csv', import.meta.url)
 const MAX_DEPTH = 500
+/** A heap in which ten minutes of leaks would not fit. */
+const HEAP_MIB = 64
 
 /** Memory that differs by less than this between the second quarter and the last is flat. */
 const FLAT_BYTES = 16 * 1_048_576
@@ -44,7 +46,10 @@ try {
 async function bounded(): Promise<Promised[]> {
   const { arrivalsMs: dueMs } = await readTrace(flags.trace ?? TRACE, { speed: flags.speed })
   const service = await stage.startFragileService()
-  const gateway = await stage.startGateway({ target: service.url, rate: flags.rate, maxDepth: MAX_DEPTH }, ending)
+  const gateway = await stage.startGateway(
+    { target: service.url, rate: flags.rate, maxDepth: MAX_DEPTH, heapMiB: HEAP_MIB },
+    ending,
+  )
   await warmUp(flags.rate, gateway, ending)
   const watching = new AbortController()
   const memory = sampleMemory(gateway.pid, systemClock, watching.signal)
