@@ -1,5 +1,6 @@
 /** What strangers and broken clients send: refused with a code, before it costs anything, while others are served. */
 
+import { once } from 'node:events'
 import { connect } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { openGateway, postJson, rawExchange, startGateway, startTarget } from './running.ts'
@@ -156,6 +157,25 @@ describe('time', () => {
     expect(await slowHead).toMatch(/^HTTP\/1\.1 408 /)
     expect(await slowBody).toMatch(/^HTTP\/1\.1 408 /)
   })
+})
+
+it('turns away connections beyond the most that are allowed, and takes new ones once there is room', async () => {
+  const { port } = await startGateway({ orders: never }, { limits: { connections: 1 } })
+  const first = connect(port, '127.0.0.1')
+  const answered = once(first, 'data')
+  first.write(head('GET /healthz HTTP/1.1'))
+  expect(String(await answered)).toMatch(/^HTTP\/1\.1 200 /)
+  expect(await rawExchange(port, head('GET /healthz HTTP/1.1', 'Connection: close'))).toBe('')
+  first.end()
+  await once(first.resume(), 'close')
+  expect(await rawExchange(port, head('GET /healthz HTTP/1.1', 'Connection: close'))).toMatch(/^HTTP\/1\.1 200 /)
+})
+
+it('does not wait for the rest of a body that it refuses', async () => {
+  const { port } = await startGateway({ orders: never }, { tokens: ['a-token-of-16-chars'] })
+  const answer = await rawExchange(port, head(POST, JSON_TYPE, 'Content-Length: 1000000'))
+  expect(answer).toMatch(/^HTTP\/1\.1 401 /)
+  expect(answer.toLowerCase()).toContain('connection: close')
 })
 
 describe('JSON that attacks', () => {

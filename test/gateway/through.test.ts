@@ -39,6 +39,23 @@ describe('ANY /v1/through/:queue/*', () => {
     })
   })
 
+  it('forwards what comes after the queue, however what comes before it is written', async () => {
+    const target = await startTarget()
+    const { url } = await startGateway({ api: { target: target.url } })
+    for (const path of [
+      '/%76%31/thr%6fugh/api/one',
+      '/v1/through/ap%69/v1/through/api?two',
+      '/v1/through/api?a=/v1/through/api/b',
+    ]) {
+      expect((await fetch(`${url}${path}`)).status).toBe(200)
+    }
+    expect(target.received.map((request) => request.url)).toEqual([
+      '/one',
+      '/v1/through/api?two',
+      '/?a=/v1/through/api/b',
+    ])
+  })
+
   it('carries every byte of a binary body, both ways', async () => {
     const bytes = Buffer.from(Array.from({ length: 1_024 }, (_, index) => index % 256))
     const target = await startTarget((request, response) => response.end(request.body))

@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { openGateway, postJson, startGateway, startTarget, jsonOf } from './running.ts'
+import { openGateway, postJson, rawExchange, startGateway, startTarget, jsonOf } from './running.ts'
 
 const TOKEN = 'correct-horse-battery'
 const HASHED = 'staple-of-another-caller'
@@ -35,6 +35,20 @@ describe('a gateway with tokens', () => {
     for (const url of ['/v1/queues/orders', '/v1/queues/nope', '/v1/nothing', '/v1/tasks/x', '/v1/through/orders/x']) {
       expect((await gateway.app.inject(url)).statusCode).toBe(401)
     }
+  })
+
+  it.each([
+    '/%76%31/queues',
+    '//v1/queues',
+    '/V1/queues',
+    '/v1/queues/',
+    'http://x/v1/queues',
+    '/v1;/queues',
+    '/./v1/queues',
+  ])('is not fooled by the path %s', async (path) => {
+    const { port } = await startGateway({ orders: never }, { tokens })
+    const answer = await rawExchange(port, `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n`)
+    expect(answer).toMatch(/^HTTP\/1\.1 40[01] /)
   })
 
   it('refuses a token in the URL, also beside a good header', async () => {

@@ -10,7 +10,7 @@ export const FLOWS = ['offered', 'accepted', 'refused', 'started', 'completed', 
 export type Flow = (typeof FLOWS)[number]
 
 /** Rates are means over this long. */
-export const WINDOW_SECONDS = 10
+const WINDOW_SECONDS = 10
 
 interface Second {
   second: number

@@ -88,12 +88,16 @@ export interface Preferences {
   readonly wait: number | undefined
 }
 
-export function preferences(value: string | undefined): Preferences {
-  const wishes = (value ?? '').split(',').map((wish) => wish.trim().toLowerCase())
-  const wait = wishes
-    .map((wish) => /^wait\s*=\s*"?(\d{1,9})"?$/.exec(wish)?.[1])
-    .find((seconds) => seconds !== undefined)
-  return { respondAsync: wishes.includes('respond-async'), wait: wait === undefined ? undefined : Number(wait) }
+export function preferences(value = ''): Preferences {
+  let respondAsync = false
+  let wait: number | undefined
+  for (const wish of value.toLowerCase().split(',')) {
+    if (wish.trim() === 'respond-async') respondAsync = true
+    const seconds = wish.includes('wait') ? /^\s*wait\s*=\s*"?(\d{1,9})"?\s*$/.exec(wish)?.[1] : undefined
+    // The first of two stands (RFC 7240, section 2).
+    if (seconds !== undefined) wait ??= Number(seconds)
+  }
+  return { respondAsync, wait }
 }
 
 /** The preferences that are the target's to honour. */

@@ -40,11 +40,11 @@ export function buildHttp(gateway: Gateway): FastifyInstance {
   app.server.maxHeadersCount = 0
   addBodyReaders(app)
   addDoors(app, gateway)
-  app.setErrorHandler((thrown, _request, reply) => {
+  app.setErrorHandler((thrown, request, reply) => {
     const error = fromHttpLibrary(thrown)
     if (error.code === 'INTERNAL') gateway.onError(error)
-    // What was not read of the request would be taken for the next one.
-    if (error.status === 413) reply.header('connection', 'close')
+    // The rest of a body that nobody wants is not waited for.
+    if (!request.raw.complete) reply.header('connection', 'close')
     return sendError(reply, error)
   })
   app.setNotFoundHandler((request, reply) => notFound(request, reply))
@@ -93,9 +93,11 @@ function addDoors(app: FastifyInstance, gateway: Gateway): void {
       )
     }
     checkOrigin(request.headers, request.method, acting.has(request.routeOptions.url ?? ''), rules)
-    const [path = '', query = ''] = (request.raw.url ?? '').split('?', 2)
-    // The page itself, its description and the state of health hold nothing that is anybody's.
-    if (path.startsWith('/v1/')) gateway.tokens.check(request.headers, query)
+    // By the route and not by the path as it was written, of which there are many: `/%76%31/queues` leads there as well.
+    // What lies beside /v1 (the page, its description, the state of health) holds nothing that is anybody's.
+    const route = request.routeOptions.url
+    const [, query = ''] = (request.raw.url ?? '').split('?', 2)
+    if (route === undefined || route.startsWith('/v1/')) gateway.tokens.check(request.headers, query)
     if (gateway.state === 'stopping' || gateway.state === 'stopped') {
       throw new ForebayError('QUEUE_CLOSED', 'The gateway is stopping. Nothing of the request was stored.')
     }

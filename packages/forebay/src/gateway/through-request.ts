@@ -46,9 +46,11 @@ export function redactedRequest(request: ThroughRequest): ThroughRequest {
  * @throws ForebayError NOT_FOUND for a path that would climb out of the target's, INVALID_REQUEST for line breaks in it.
  */
 export function throughPath(rawUrl: string): string {
-  const rest = rawUrl.slice(rawUrl.indexOf('/v1/through/') + '/v1/through/'.length)
-  const end = rest.search(/[/?#]/)
-  const path = end < 0 ? '' : rest.slice(end)
+  // By its segments, not by their letters: an escaped letter leads to the same route.
+  const prefix = /^\/[^/?#]+\/[^/?#]+\/[^/?#]+/.exec(rawUrl)?.[0]
+  if (prefix === undefined)
+    throw new ForebayError('NOT_FOUND', 'The URL is no path of this gateway. Nothing was queued.')
+  const path = rawUrl.slice(prefix.length)
   const [beforeQuery = ''] = path.split(/[?#]/, 1)
   if (/%0[ad]|[\r\n]/i.test(beforeQuery)) {
     throw new ForebayError('INVALID_REQUEST', 'The path has a line break in it. Nothing was queued.')

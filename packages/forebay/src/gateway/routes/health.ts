@@ -11,7 +11,7 @@ import { ref } from '../schemas.ts'
 const LONGEST_ANSWER_MS = 2_000
 
 const healthz: Endpoint = {
-  methods: ['GET'],
+  methods: ['GET', 'HEAD'],
   path: '/healthz',
   summary: 'Whether the process is up.',
   answers: { 200: { description: 'It is.', schema: ref('Health') } },
@@ -19,7 +19,7 @@ const healthz: Endpoint = {
 }
 
 const readyz: Endpoint = {
-  methods: ['GET'],
+  methods: ['GET', 'HEAD'],
   path: '/readyz',
   summary: 'Whether the backend answers and the consumers run (or are paused by request).',
   answers: {
