@@ -29,7 +29,8 @@ const demo = async (...args: string[]) => {
 const leftBehind = async () =>
   (await readdir(folder)).filter((name) => name.startsWith('forebay-demo-') && name !== 'trace.csv')
 
-it('shows what a level rate is worth, in figures and nothing else', async () => {
+// It keeps its promises in real time, which a machine that is busy with something else can spoil: then once more.
+it('shows what a level rate is worth, in figures and nothing else', { timeout: 120_000, retry: 2 }, async () => {
   const svg = join(folder, 'picture.svg')
   const { stdout } = await demo('--json', '--svg', svg)
   const { direct, leveled } = JSON.parse(stdout)

@@ -10,7 +10,7 @@ export interface SvgColumn {
   readonly labels: readonly [input: string, depth: string, output: string]
 }
 
-const PANEL = { width: 400, height: 90, gap: 34, left: 48, top: 64 } as const
+const PANEL = { width: 400, height: 90, gap: 34, left: 48, top: 72 } as const
 const COLUMN_WIDTH = PANEL.left + PANEL.width + 16
 const KEYS = ['input', 'depth', 'output'] as const
 
