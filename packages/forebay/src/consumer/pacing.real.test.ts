@@ -38,7 +38,7 @@ describe('the pacer in real time', () => {
     // Shared test machines stall; a stall longer than the tolerance is lost by design, never made up for.
     expect(mean).toBeGreaterThan(0.97 * perSecond)
     expect(mean).toBeLessThan(1.002 * perSecond)
-    expect(mostWithin(at, 1_000)).toBeLessThanOrEqual(1 + 1.005 * perSecond)
+    expect(mostWithin(at, 1_000)).toBeLessThanOrEqual(1 + 1.005 * perSecond + 1e-6)
     expect(mostWithin(at, 100)).toBeLessThanOrEqual(1 + 0.1 * 1.15 * perSecond)
   })
 

@@ -25,7 +25,7 @@ const PREFETCH_MS = 250
 const ASK_AGAIN_MS = 110
 
 /** A slot may be used this late, or half an interval where that is more: the law then still gains less than one start. */
-const TOLERANCE_MS = 6
+const TOLERANCE_MS = 5
 const TOLERANCE_INTERVALS = 0.5
 
 const LEAD_WEIGHT = 0.2
