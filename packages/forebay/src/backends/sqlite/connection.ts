@@ -28,6 +28,8 @@ interface Opened {
   readonly store: Store
   readonly time: QueueTime
   readonly version: Statement<[], number>
+  readonly savepoint: Statement<[]>
+  readonly release: Statement<[]>
 }
 
 export class Connection {
@@ -105,7 +107,14 @@ export class Connection {
       prepareFile(db, this.#path, this.#durability)
       const time = new QueueTime(db)
       db.transaction(() => time.learn(systemReading())).immediate()
-      this.#opened = { db, store: new Store(db), time, version: db.prepare<[], number>('PRAGMA data_version').pluck() }
+      this.#opened = {
+        db,
+        store: new Store(db),
+        time,
+        version: db.prepare<[], number>('PRAGMA data_version').pluck(),
+        savepoint: db.prepare('SAVEPOINT operation'),
+        release: db.prepare('RELEASE operation'),
+      }
       return this.#opened
     } catch (thrown) {
       db.close()
@@ -139,7 +148,7 @@ export class Connection {
       const replies = requests.map((request, index) => {
         const reading = readings[index] as ClockReading
         if (!time.knows(reading.origin)) time.learn(reading)
-        return this.#apart(db, request.number, () => store.execute(request.queue, request.operation, time.at(reading)))
+        return this.#apart(opened, request.number, () => store.execute(request.queue, request.operation, time.at(reading)))
       })
       this.#lastVersion = version.get() ?? -1
       db.exec('COMMIT')
@@ -150,11 +159,11 @@ export class Connection {
     }
   }
 
-  #apart(db: Database, number: number, act: () => unknown): Reply {
-    db.exec('SAVEPOINT operation')
+  #apart({ db, savepoint, release }: Opened, number: number, act: () => unknown): Reply {
+    savepoint.run()
     try {
       const result = act()
-      db.exec('RELEASE operation')
+      release.run()
       return { number, result }
     } catch (thrown) {
       if (!isOperationsOwn(thrown) || !db.inTransaction) throw thrown
