@@ -37,6 +37,16 @@ describe('DrainMeter', () => {
     )
   })
 
+  it('does not count the time between two bursts', () => {
+    const meter = new DrainMeter()
+    meter.sample(0, 0)
+    meter.sample(1_000, 50)
+    meter.sample(3_600_000, 60)
+    expect(meter.perSecond).toBe(50)
+    meter.sample(3_601_000, 110)
+    expect(meter.perSecond).toBe(50)
+  })
+
   it('follows a step to 63% within its time constant', () => {
     const meter = new DrainMeter()
     meter.sample(0, 0)

@@ -9,6 +9,9 @@
 
 const TIME_CONSTANT_MS = 3_000
 
+/** After a longer gap between samples it was another time with another load: the rate stays, and measuring begins anew. */
+const LONGEST_GAP_MS = 5_000
+
 export class DrainMeter {
   #at: number | undefined
   #finished = 0
@@ -20,7 +23,7 @@ export class DrainMeter {
     const left = finished - this.#finished
     this.#at = now
     this.#finished = finished
-    if (previous === undefined || now <= previous) return
+    if (previous === undefined || now <= previous || now - previous > LONGEST_GAP_MS) return
     const dt = now - previous
     const measured = (1_000 * left) / dt
     const weight = 1 - Math.exp(-dt / TIME_CONSTANT_MS)

@@ -19,8 +19,6 @@
 const SAFETY = 0.95
 const AHEAD_MS = 1_500
 const GRACE_MS = 2_000
-/** Told when the rate is not known yet, and the bounds of what is told. */
-const UNKNOWN_WAIT_MS = 1_000
 const LONGEST_WAIT_MS = 300_000
 /** A task that returns this much before its time is still on time: clocks and networks. */
 const EARLY_MS = 100
@@ -43,15 +41,15 @@ export class WaitingLine {
 
   /**
    * Promises a place to a refused task.
-   * @param drainPerSecond The measured rate, undefined if it is not known.
+   * @param drainPerSecond The measured or expected rate, above 0.
    * @param unique Whether `identity` belongs to this task alone: then an early return keeps the place that it has.
    * @returns After how many ms to come again: whole seconds.
    */
-  promise(now: number, identity: string, unique: boolean, drainPerSecond: number | undefined): number {
+  promise(now: number, identity: string, unique: boolean, drainPerSecond: number): number {
     this.#dropLapsed(now)
     const held = unique ? this.#byIdentity.get(identity)?.[0] : undefined
     if (held) return wholeSeconds(held.toldAt - now)
-    const spacing = drainPerSecond ? 1_000 / (SAFETY * drainPerSecond) : UNKNOWN_WAIT_MS
+    const spacing = 1_000 / (SAFETY * drainPerSecond)
     const last = this.#places.at(-1)
     const freeAt = Math.min(Math.max(now, last?.freeAt ?? now) + spacing, now + LONGEST_WAIT_MS)
     const wait = wholeSeconds(freeAt - now)

@@ -72,6 +72,7 @@ export class GatewayQueue {
       maxDepth,
       maxPayloadBytes,
       dedupWindowMs,
+      expectedPerSecond: settings.rate.perSecond,
       ...(maxBytes !== undefined && { maxBytes }),
     })
     const callbacks = settings.callbacks

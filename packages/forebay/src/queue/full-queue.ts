@@ -15,6 +15,10 @@ import type { TaskInput } from '../task.ts'
 /** The drain rate is measured this often while tasks are being refused. */
 const SAMPLE_EVERY_MS = 500
 
+/** A guess for when nothing is known: wrong for a second at most, since then two samples are there. */
+const GUESSED_DEPTH = 1_000
+const GUESSED_DRAIN_S = 10
+
 interface Identity {
   readonly text: string
   /** Whether it belongs to this task alone. */
@@ -25,14 +29,17 @@ export class FullQueue {
   readonly #service: QueueService
   readonly #bounds: Bounds
   readonly #clock: Clock
+  readonly #expectedPerSecond: number
   readonly #line = new WaitingLine()
   readonly #drain = new DrainMeter()
   #sampling = false
 
-  constructor(service: QueueService, bounds: Bounds, clock: Clock) {
+  /** @param expectedPerSecond The drain rate until it is measured. Default: what empties the whole queue in ten seconds. */
+  constructor(service: QueueService, bounds: Bounds, clock: Clock, expectedPerSecond: number | undefined) {
     this.#service = service
     this.#bounds = bounds
     this.#clock = clock
+    this.#expectedPerSecond = expectedPerSecond ?? (bounds.maxDepth ?? GUESSED_DEPTH) / GUESSED_DRAIN_S
   }
 
   get isBounded(): boolean {
@@ -54,7 +61,8 @@ export class FullQueue {
   refuse(input: TaskInput, task: NewTask, full: Extract<PushResult, { status: 'full' }>, queue: string): ForebayError {
     const { text, unique } = identify(input, task)
     this.#sample()
-    const retryAfterMs = this.#line.promise(this.#clock.monotonic(), text, unique, this.#drain.perSecond || undefined)
+    const perSecond = this.#drain.perSecond || this.#expectedPerSecond
+    const retryAfterMs = this.#line.promise(this.#clock.monotonic(), text, unique, perSecond)
     const bound = full.bound === 'depth' ? `${this.#bounds.maxDepth} tasks` : `${this.#bounds.maxBytes} bytes`
     const message = `Queue "${queue}" is full at ${bound}. The task was not stored; there will be room in ${retryAfterMs / 1_000} s.`
     return new ForebayError('QUEUE_FULL', message, { retryAfterMs })

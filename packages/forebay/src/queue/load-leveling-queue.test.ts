@@ -9,7 +9,9 @@ import { seededRandom } from '../random.ts'
 import type { TaskInput } from '../task.ts'
 import { LoadLevelingQueue } from './load-leveling-queue.ts'
 
-async function open(options: { maxDepth?: number; maxBytes?: number; maxPayloadBytes?: number } = {}) {
+async function open(
+  options: { maxDepth?: number; maxBytes?: number; maxPayloadBytes?: number; expectedPerSecond?: number } = {},
+) {
   const clock = new VirtualClock()
   return { clock, queue: await LoadLevelingQueue.open('memory:', { clock, random: seededRandom(1), ...options }) }
 }
@@ -131,30 +133,37 @@ describe('LoadLevelingQueue', () => {
     expect(sizes).toEqual([1_000, 1_000, 500])
   })
 
-  it('a full queue says when to come again, each its own time, from the measured drain rate', async () => {
-    const { clock, queue } = await open({ maxDepth: 100 })
-    await queue.enqueueMany(Array.from({ length: 100 }, (_, n) => ({ type: 't', payload: n })))
-    const drainOne = async () => {
-      const [claim] = await queue.service.claim({ max: 1, leaseMs: 1_000, waitMs: 0 })
-      if (claim) await queue.service.settle([{ claim, outcome: 'complete' }])
-    }
-    const waits: number[] = []
-    const enqueue = async (n: number) => {
-      const [result] = await queue.enqueueMany([{ type: 'more', payload: n }])
-      if (result?.status === 'refused') waits.push(result.error.retryAfterMs as number)
-      return result?.status
-    }
-    // 10 a second leave, 20 a second come.
-    for (let n = 0; n < 200; n++) {
-      await clock.advance(50)
-      if (n % 2 === 0) await drainOne()
-      await enqueue(n)
-    }
-    expect(waits.length).toBeGreaterThan(50)
-    expect(waits.every((wait) => wait % 1_000 === 0 && wait >= 1_000)).toBe(true)
-    expect(Math.max(...waits)).toBeGreaterThan(5_000)
-    expect(Math.max(...waits)).toBeLessThan(30_000)
-  })
+  it.each([
+    ['a good guess', 10],
+    ['a bad guess that is soon corrected by measuring', 40],
+  ])(
+    'a full queue tells each refused task a time of its own, no faster than it drains: %s',
+    async (_, expectedPerSecond) => {
+      const { clock, queue } = await open({ maxDepth: 100, expectedPerSecond })
+      await queue.enqueueMany(Array.from({ length: 100 }, (_, n) => ({ type: 't', payload: n })))
+      const drainOne = async () => {
+        const [claim] = await queue.service.claim({ max: 1, leaseMs: 1_000, waitMs: 0 })
+        if (claim) await queue.service.settle([{ claim, outcome: 'complete' }])
+      }
+      const toldAt: number[] = []
+      const enqueue = async (n: number) => {
+        const [result] = await queue.enqueueMany([{ type: 'more', payload: n }])
+        if (result?.status === 'refused') toldAt.push(clock.monotonic() + (result.error.retryAfterMs as number))
+      }
+      // 10 a second leave, 40 a second come.
+      for (let n = 0; n < 400; n++) {
+        await clock.advance(25)
+        if (n % 4 === 0) await drainOne()
+        await enqueue(n)
+      }
+      expect(toldAt.length).toBeGreaterThan(250)
+      const afterMeasuring = toldAt.filter((at) => at > 8_000).sort((a, b) => a - b)
+      const perSecond =
+        (1_000 * (afterMeasuring.length - 1)) / ((afterMeasuring.at(-1) as number) - (afterMeasuring[0] as number))
+      expect(perSecond).toBeGreaterThan(7)
+      expect(perSecond).toBeLessThan(11)
+    },
+  )
 
   it('refuses by bytes as well', async () => {
     const { queue } = await open({ maxBytes: 10 })
@@ -186,6 +195,9 @@ describe('LoadLevelingQueue', () => {
     expect(await codeOf(LoadLevelingQueue.open('memory:', { name: 'a b' }))).toBe('INVALID_OPTION name')
     expect(await codeOf(LoadLevelingQueue.open('memory:', { maxDepth: 0 }))).toBe('INVALID_OPTION maxDepth')
     expect(await codeOf(LoadLevelingQueue.open('memory:', { maxBytes: 1.5 }))).toBe('INVALID_OPTION maxBytes')
+    expect(await codeOf(LoadLevelingQueue.open('memory:', { expectedPerSecond: 0 }))).toBe(
+      'INVALID_OPTION expectedPerSecond',
+    )
     expect(await codeOf(LoadLevelingQueue.open('orders.db'))).toBe('INVALID_URL')
     expect(await codeOf(LoadLevelingQueue.open('mysql://x'))).toBe('INVALID_URL')
   })

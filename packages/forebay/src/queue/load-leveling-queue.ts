@@ -65,7 +65,7 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
     }
     const { maxDepth, maxBytes } = options
     const bounds = { ...(maxDepth !== undefined && { maxDepth }), ...(maxBytes !== undefined && { maxBytes }) }
-    this.#full = new FullQueue(service, bounds, this.clock)
+    this.#full = new FullQueue(service, bounds, this.clock, options.expectedPerSecond)
     this.#pushes = new GroupCommit((admitted) => this.#push(admitted))
   }
 
@@ -202,13 +202,17 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
 }
 
 function checkOptions(options: QueueOptions<TaskTypes>): void {
-  const { name, maxDepth, maxBytes, maxPayloadBytes, dedupWindowMs } = options
+  const { name, maxDepth, maxBytes, maxPayloadBytes, dedupWindowMs, expectedPerSecond } = options
   if (name !== undefined && !/^[A-Za-z0-9._-]{1,128}$/.test(name)) {
     throw new ForebayError(
       'INVALID_OPTION',
       `"${name}" is no queue name: letters, digits, ".", "_" and "-", at most 128.`,
       { path: 'name' },
     )
+  }
+  if (expectedPerSecond !== undefined && !(expectedPerSecond > 0)) {
+    const message = `expectedPerSecond is a number above 0, not ${expectedPerSecond}.`
+    throw new ForebayError('INVALID_OPTION', message, { path: 'expectedPerSecond' })
   }
   for (const [path, value] of Object.entries({ maxDepth, maxBytes, maxPayloadBytes, dedupWindowMs })) {
     if (value !== undefined && !(Number.isInteger(value) && value >= 1)) {

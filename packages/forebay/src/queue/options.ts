@@ -15,6 +15,8 @@ export interface QueueOptions<Types extends TaskTypes> {
   readonly maxPayloadBytes?: number
   /** The task types and the schemas of their payloads. Default: any type, any payload. */
   readonly tasks?: Types
+  /** How many tasks a second are expected to leave the queue: for `Retry-After`, until it is measured. Default: a tenth of `maxDepth`. */
+  readonly expectedPerSecond?: number
   /** How long a `dedupId` is remembered. Default 300,000. */
   readonly dedupWindowMs?: number
   /** Where time comes from. Default: the system. */
