@@ -13,7 +13,7 @@ export interface ModelTask {
   attempts: number
   failures: number
   token: string
-  diedAs: number
+  diedAt: number
 }
 
 export class ModelQueue {
@@ -22,7 +22,6 @@ export class ModelQueue {
   readonly totals = { accepted: 0, completed: 0, expired: 0, dropped: 0 }
   readonly #dedup = new Map<string, { readonly first: NewTask; readonly until: number }>()
   #order = 0
-  #deaths = 0
 
   push(task: NewTask, maxDepth: number): PushResult {
     const { id, dedup } = task
@@ -45,7 +44,7 @@ export class ModelQueue {
       attempts: 0,
       failures: 0,
       token: '',
-      diedAs: 0,
+      diedAt: 0,
     })
     return { status: 'accepted', id }
   }
@@ -60,7 +59,7 @@ export class ModelQueue {
   }
 
   get dead(): ModelTask[] {
-    return [...this.tasks.values()].filter(({ state }) => state === 'dead').sort((a, b) => a.diedAs - b.diedAs)
+    return [...this.tasks.values()].filter(({ state }) => state === 'dead')
   }
 
   /** The task whose lease this is and lasts. */
@@ -77,7 +76,7 @@ export class ModelQueue {
 
   die(one: ModelTask): void {
     one.state = 'dead'
-    one.diedAs = ++this.#deaths
+    one.diedAt = this.now
   }
 
   redrive(one: ModelTask): void {

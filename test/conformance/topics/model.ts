@@ -177,9 +177,13 @@ class TakeDead extends Command {
 
   protected async act(model: ModelQueue, { scene }: Real): Promise<void> {
     const { dead } = scene.queue
+    const listed = ids((await dead.list({ limit: 100 })).items.map(({ task }) => task))
+    assert.deepEqual([...listed].sort(), ids(model.dead.map(({ task }) => task)).sort())
+    const died = listed.map((id) => model.tasks.get(id)?.diedAt ?? 0)
     assert.deepEqual(
-      (await dead.list({ limit: 100 })).items.map(({ task }) => task.id),
-      model.dead.map(({ task }) => task.id),
+      died,
+      [...died].sort((a, b) => a - b),
+      'the oldest dead letter was not the first',
     )
     const which = this.which === 'all' ? 'all' : this.which.map((id) => `task ${id}`)
     const taken = model.dead.filter(({ task }) => which === 'all' || which.includes(task.id))

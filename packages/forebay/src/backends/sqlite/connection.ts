@@ -148,7 +148,9 @@ export class Connection {
       const replies = requests.map((request, index) => {
         const reading = readings[index] as ClockReading
         if (!time.knows(reading.origin)) time.learn(reading)
-        return this.#apart(opened, request.number, () => store.execute(request.queue, request.operation, time.at(reading)))
+        return this.#apart(opened, request.number, () =>
+          store.execute(request.queue, request.operation, time.at(reading)),
+        )
       })
       this.#lastVersion = version.get() ?? -1
       db.exec('COMMIT')
