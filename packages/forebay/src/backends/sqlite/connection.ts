@@ -8,12 +8,13 @@
 
 import type { Database, Options, Statement } from 'better-sqlite3'
 import { pauseThread, systemClock } from '../../clock.ts'
-import type { ForebayError } from '../../errors.ts'
+import { ForebayError } from '../../errors.ts'
 import type { ClockReading, Durability, Reply, Request, ThreadData } from './operations.ts'
 import { QueueTime } from './queue-time.ts'
 import { checkSqliteVersion, prepareFile, setDurability } from './schema.ts'
 import { fromSqlite, isBusy, isOperationsOwn, spoilsConnection } from './sqlite-errors.ts'
 import { Store } from './store.ts'
+import { findLostTransactions } from './wal-check.ts'
 
 export type OpenDatabase = (path: string, options: Options) => Database
 
@@ -101,6 +102,7 @@ export class Connection {
 
   #ready(): Opened {
     if (this.#opened) return this.#opened
+    this.#checkLog()
     const db = this.#openDatabase(this.#path, { timeout: 0 })
     try {
       checkSqliteVersion(db)
@@ -120,6 +122,17 @@ export class Connection {
       db.close()
       throw thrown
     }
+  }
+
+  /** With `normal` a power failure may leave such a log behind, and what it takes is not promised to be kept. */
+  #checkLog(): void {
+    if (this.#durability !== 'full') return
+    const lostAt = findLostTransactions(`${this.#path}-wal`)
+    if (lostAt === undefined) return
+    const message =
+      `${this.#path}-wal is damaged at byte ${lostAt}, and acknowledged changes behind it can't be read; nothing was ` +
+      'changed. Opened once with durability=normal, the queue goes on without them.'
+    throw new ForebayError('BACKEND_CORRUPT', message)
   }
 
   /** The answers if no request needs a write; undefined if one does. */
