@@ -115,6 +115,8 @@ export class MemoryQueueService implements QueueService {
 
   async claim(request: ClaimRequest): Promise<Claim[]> {
     const { store, line } = this.#open()
+    // Those who wait come first, also for what falls due at this very moment.
+    this.#shared.serve()
     const claims = store.claim(request.max, request.leaseMs)
     if (claims.length > 0 || request.waitMs <= 0 || request.signal?.aborted) return claims
     const answer = line.join(request, this)
