@@ -1,4 +1,7 @@
-/** A consumer in a process of its own: `node consumer.process.ts FILE RATE`. Prints the time of each start, by the boot's clock. */
+/**
+ * A consumer in a process of its own: `node consumer.process.ts FILE RATE`. Prints the time of each start, by
+ * the boot's clock, and at its end how many reservations a second it made.
+ */
 
 import { LeveledConsumer } from '../../packages/forebay/src/consumer/leveled-consumer.ts'
 import { systemClock } from '../../packages/forebay/src/clock.ts'
@@ -25,6 +28,7 @@ const consumer = new LeveledConsumer(
 process.on('SIGTERM', async () => {
   await consumer.stop()
   await queue.close()
-  process.stdout.write(`reservations ${reservations}\n`)
+  process.stdout.write(`reservations ${(reservations * 1_000) / (systemClock.monotonic() - began)}\n`)
 })
+const began = systemClock.monotonic()
 await consumer.start()

@@ -22,7 +22,7 @@ import type { Permits } from './permits.ts'
 const PREFETCH_MS = 250
 
 /** Who was given less than it asked for, because the rate is used up or others were faster, asks again only after this. */
-const ASK_AGAIN_MS = 110
+const ASK_AGAIN_MS = 125
 
 /** A slot may be used this late, or half an interval where that is more: the law then still gains less than one start. */
 const TOLERANCE_MS = 5
