@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
 import { sleep, systemClock } from '../../packages/forebay/src/clock.ts'
 import { LoadLevelingQueue } from '../../packages/forebay/src/queue/load-leveling-queue.ts'
+import { mostInWindow } from '../../packages/forebay/src/replay/figures.ts'
 
 const PROGRAM = fileURLToPath(new URL('./consumer.process.ts', import.meta.url))
 
@@ -30,16 +31,6 @@ function startConsumer(file: string, perSecond: number): Consumer {
     }
   })
   return consumer
-}
-
-function mostWithin(times: readonly number[], windowMs: number): number {
-  let first = 0
-  let most = 0
-  times.forEach((time, index) => {
-    while ((times[first] as number) <= time - windowMs) first++
-    most = Math.max(most, index - first + 1)
-  })
-  return most
 }
 
 it('processes that share one SQLite file keep one rate, also while one is killed and another joins', async () => {
@@ -67,7 +58,7 @@ it('processes that share one SQLite file keep one rate, also while one is killed
     const starts = consumers.flatMap((consumer) => consumer.starts).sort((a, b) => a - b)
     const within = starts.filter((at) => at >= from && at < until).length
     const mean = (within * 1_000) / (until - from)
-    expect(mostWithin(starts, 1_000)).toBeLessThanOrEqual(1.02 * rate + 4)
+    expect(mostInWindow(starts, 1_000)).toBeLessThanOrEqual(1.02 * rate + 4)
     expect(mean).toBeLessThan(1.01 * rate)
     // A killed process takes what it had reserved with it, at most a quarter of a second's worth; busy test machines lose some more.
     expect(mean).toBeGreaterThan(0.9 * rate)

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { sleep, systemClock } from '../clock.ts'
 import { LoadLevelingQueue } from '../queue/load-leveling-queue.ts'
 import { LeveledConsumer } from './leveled-consumer.ts'
+import { mostInWindow } from '../replay/figures.ts'
 
 /** Starts of a standing backlog on the system's clock. */
 async function startsAt(perSecond: number, forMs: number, disturb?: () => void): Promise<number[]> {
@@ -21,16 +22,6 @@ async function startsAt(perSecond: number, forMs: number, disturb?: () => void):
   return at
 }
 
-function mostWithin(times: readonly number[], windowMs: number): number {
-  let first = 0
-  return Math.max(
-    ...times.map((time, index) => {
-      while ((times[first] as number) <= time - windowMs) first++
-      return index - first + 1
-    }),
-  )
-}
-
 describe('the pacer in real time', () => {
   it.each([50, 1_000])('keeps %i/s: the mean is exact and no window has a burst', async (perSecond) => {
     const at = await startsAt(perSecond, 3_000)
@@ -38,8 +29,8 @@ describe('the pacer in real time', () => {
     // Shared test machines stall; a stall longer than the tolerance is lost by design, never made up for.
     expect(mean).toBeGreaterThan(0.97 * perSecond)
     expect(mean).toBeLessThan(1.002 * perSecond)
-    expect(mostWithin(at, 1_000)).toBeLessThanOrEqual(1 + 1.005 * perSecond + 1e-6)
-    expect(mostWithin(at, 100)).toBeLessThanOrEqual(1 + 0.1 * 1.15 * perSecond)
+    expect(mostInWindow(at, 1_000)).toBeLessThanOrEqual(1 + 1.005 * perSecond + 1e-6)
+    expect(mostInWindow(at, 100)).toBeLessThanOrEqual(1 + 0.1 * 1.15 * perSecond)
   })
 
   it('releases no burst after the event loop was blocked for 300 ms', async () => {
@@ -47,6 +38,6 @@ describe('the pacer in real time', () => {
       const end = systemClock.monotonic() + 300
       while (systemClock.monotonic() < end);
     })
-    expect(mostWithin(at, 100)).toBeLessThanOrEqual(1 + 0.1 * 1.15 * 200)
+    expect(mostInWindow(at, 100)).toBeLessThanOrEqual(1 + 0.1 * 1.15 * 200)
   })
 })

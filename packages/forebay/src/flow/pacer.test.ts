@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { IDLE_MS, Pacer, TOLERANCE_MS } from './pacer.ts'
+import { mostInWindow } from '../replay/figures.ts'
 
 /** Starts with a standing backlog: each as early as the pacer allows, but late by what `lateness` says. */
 function starts(pacer: Pacer, lateness: readonly number[], from = 0): number[] {
@@ -12,16 +13,6 @@ function starts(pacer: Pacer, lateness: readonly number[], from = 0): number[] {
     at.push(now)
   }
   return at
-}
-
-function mostInAnyWindow(times: readonly number[], windowMs: number): number {
-  let most = 0
-  let first = 0
-  times.forEach((time, index) => {
-    while ((times[first] as number) <= time - windowMs) first++
-    most = Math.max(most, index - first + 1)
-  })
-  return most
 }
 
 const rates = fc.double({ min: 0.01, max: 50_000, noNaN: true })
@@ -44,7 +35,7 @@ describe('Pacer', () => {
         (perSecond, lateness, windowMs, rampMs) => {
           const at = starts(new Pacer({ perSecond, rampMs }), lateness)
           const bound = 1 + Math.floor((perSecond * (windowMs + TOLERANCE_MS)) / 1_000 + 1e-6)
-          expect(mostInAnyWindow(at, windowMs)).toBeLessThanOrEqual(bound)
+          expect(mostInWindow(at, windowMs)).toBeLessThanOrEqual(bound)
         },
       ),
       { numRuns: 1_000 },

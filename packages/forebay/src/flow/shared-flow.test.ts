@@ -2,19 +2,10 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { PacerState } from './pacer.ts'
 import { handBackSlots, holdFlow, reserveSlots } from './shared-flow.ts'
+import { mostInWindow } from '../replay/figures.ts'
 
 const settings = { perSecond: 100, rampMs: 0 }
 const window = { leadMs: 0, horizonMs: 250 }
-
-function mostInAnyWindow(times: readonly number[], windowMs: number): number {
-  let most = 0
-  let first = 0
-  times.forEach((time, index) => {
-    while ((times[first] as number) <= time - windowMs) first++
-    most = Math.max(most, index - first + 1)
-  })
-  return most
-}
 
 describe('a shared flow', () => {
   const step = fc.record({
@@ -45,7 +36,7 @@ describe('a shared flow', () => {
           }
           expect([...used].sort((a, b) => a - b)).toEqual(used)
           const bound = 1 + Math.floor((perSecond * windowMs) / 1_000 + 1e-6)
-          expect(mostInAnyWindow(used, windowMs)).toBeLessThanOrEqual(bound)
+          expect(mostInWindow(used, windowMs)).toBeLessThanOrEqual(bound)
         },
       ),
       { numRuns: 1_000 },
