@@ -3,6 +3,7 @@
 import type { StoredTask } from '../backends/queue-service.ts'
 import type { ForebayError } from '../errors.ts'
 import type { DeadReason, FailedAttempt } from '../task.ts'
+import type { LimitEvent } from './concurrency.ts'
 
 export type ConsumerState = 'stopped' | 'running' | 'paused' | 'stopping'
 
@@ -30,6 +31,8 @@ export interface ConsumerEvents {
   leaseLost: { readonly task: StoredTask }
   /** The downstream asked for quiet: nothing starts for `delayMs`. */
   held: { readonly delayMs: number }
+  /** The limit on attempts at once changed, and why. */
+  limit: LimitEvent
   /** The backend could not be asked; the consumer goes on trying, next in `retryInMs`. */
   error: { readonly error: ForebayError; readonly retryInMs: number }
   state: { readonly state: ConsumerState }

@@ -28,6 +28,7 @@ import {
   endWithoutRunning,
   type Handler,
 } from './attempt.ts'
+import { Concurrency, type LimitEvent, verdictOf } from './concurrency.ts'
 import type { ConsumerEvents, ConsumerState } from './events.ts'
 import { Heartbeat, type Lease } from './heartbeat.ts'
 import {
@@ -73,6 +74,7 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
   readonly #heartbeat: Heartbeat
   readonly #settler: Settler
   readonly #permits: Permits
+  readonly #concurrency: Concurrency
   #limits: Limits
   #state: ConsumerState = 'stopped'
   #held: Held[] = []
@@ -100,6 +102,8 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
     this.#leaseMs = leaseMs
     this.#keepResultsMs = keepResultsMs
     this.#limits = withLimits(DEFAULT_LIMITS, options)
+    const onLimit = (event: LimitEvent) => this.#events.emit('limit', event)
+    this.#concurrency = new Concurrency(this.#limits, () => this.#random.next(), onLimit)
     const onError = (error: ForebayError, retryInMs: number) => this.#events.emit('error', { error, retryInMs })
     this.#heartbeat = new Heartbeat(queue.service, this.#clock, leaseMs, {
       onLost: (lease) => this.#leaseLost(lease),
@@ -126,7 +130,7 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
   }
 
   get limits(): Limits {
-    return this.#limits
+    return { ...this.#limits, concurrency: this.#concurrency.limit }
   }
 
   /** How many attempts run now. */
@@ -169,6 +173,7 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
   /** Changes limits while it runs; what is not named stays. @throws ForebayError INVALID_OPTION; then nothing has changed. */
   update(limits: ConsumerLimits): void {
     this.#limits = withLimits(this.#limits, limits)
+    this.#concurrency.change(this.#limits)
     this.#permits.change(this.#limits, this.#clock.monotonic())
     // A claim that is under way was sized by the old limits.
     this.#claiming?.abort.abort()
@@ -230,34 +235,41 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
     this.#cancelTimer = undefined
     if (this.#state !== 'running') return
     const now = this.#clock.monotonic()
-    while (this.#isStartable && this.#permits.nextAt <= now) {
+    while (this.#isStartable && Math.max(this.#permits.nextAt, this.#concurrency.nextStartAt) <= now) {
       this.#permits.take(now)
       this.#start(this.#held.shift() as Held)
     }
-    if (this.#permits.expectedAt > now + LONGEST_HOLD_MS) this.#releaseHeld()
+    if (this.#expectedAt > now + LONGEST_HOLD_MS) this.#releaseHeld()
     this.#permits.provide(this.#held.length, now)
     const wanted = this.#wanted(now)
     if (wanted > 0 && !this.#claiming) this.#claim(wanted)
-    const wakeAt = this.#isStartable ? this.#permits.wakeAt(now) : this.#nextClaimAt(now)
+    const startAt = Math.max(this.#permits.wakeAt(now), this.#concurrency.nextStartAt)
+    const wakeAt = this.#isStartable ? startAt : this.#nextClaimAt(now)
     if (wakeAt < Number.POSITIVE_INFINITY) this.#cancelTimer = this.#clock.after(wakeAt - now, () => this.#turn())
   }
 
   get #isStartable(): boolean {
-    return this.#held.length > 0 && this.#running.size < this.#limits.concurrency
+    return this.#held.length > 0 && this.#running.size < this.#concurrency.limit
+  }
+
+  /** When the next start is expected, by the rate and by what a quota leaves. */
+  get #expectedAt(): number {
+    return Math.max(this.#permits.expectedAt, this.#concurrency.nextStartAt)
   }
 
   /** How many tasks to claim now: what may start within the prefetch time, asked for when half of it is used up. */
   #wanted(now: number): number {
-    const slots = this.#limits.concurrency - this.#running.size
-    const startable = Math.min(slots, this.#permits.startsUntil(now + this.#permits.prefetchMs, now))
+    const slots = this.#concurrency.limit - this.#running.size
+    const until = now + this.#permits.prefetchMs
+    const startable = Math.min(slots, this.#permits.startsUntil(until, now), this.#concurrency.startsUntil(until, now))
     return this.#held.length <= startable / 2 ? startable - this.#held.length : 0
   }
 
   /** When the next permit comes so near that a task should be claimed for it; Infinity if something else will wake us. */
   #nextClaimAt(now: number): number {
-    const free = this.#limits.concurrency - this.#running.size - this.#held.length
+    const free = this.#concurrency.limit - this.#running.size - this.#held.length
     if (this.#claiming || free <= 0) return Number.POSITIVE_INFINITY
-    return Math.max(now, this.#permits.expectedAt - this.#permits.prefetchMs)
+    return Math.max(now, this.#expectedAt - this.#permits.prefetchMs)
   }
 
   #claim(max: number): void {
@@ -304,10 +316,13 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
   }
 
   async #run(held: Held, attempt: Attempt<Types>): Promise<void> {
-    const began = this.#clock.monotonic()
+    const startedAt = this.#clock.monotonic()
+    this.#concurrency.started(startedAt)
     const ending = await attempt.run(this.#queue, this.#handler)
+    const at = this.#clock.monotonic()
+    this.#concurrency.ended({ startedAt, at, result: verdictOf(ending), inFlight: this.#running.size })
     if (ending.holdMs) this.#hold(ending.holdMs)
-    if (!held.lease.lost) await this.#finish(held, ending, this.#clock.monotonic() - began)
+    if (!held.lease.lost) await this.#finish(held, ending, at - startedAt)
     this.#heartbeat.drop(held.lease)
     this.#running.delete(held.lease)
     this.#turn()

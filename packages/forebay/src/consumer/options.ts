@@ -3,6 +3,7 @@
 import type { Clock } from '../clock.ts'
 import { ForebayError } from '../errors.ts'
 import type { RandomSource } from '../random.ts'
+import type { LearningConcurrency } from './concurrency.ts'
 
 export interface RateOptions {
   /** Starts per second, above 0, at most 50,000. */
@@ -29,8 +30,11 @@ export interface RetryOptions {
 export interface ConsumerLimits {
   /** Default: no limit on the rate. `null` takes a limit away. */
   readonly rate?: RateOptions | null
-  /** How many tasks run at once in this consumer. Default 1, at most 10,000. */
-  readonly concurrency?: number
+  /**
+   * How many tasks run at once in this consumer: a number, at most 10,000, or `adaptive({ min, max })` or `aimd({ min, max })`,
+   * which find it. Default 1.
+   */
+  readonly concurrency?: number | LearningConcurrency
   readonly retry?: RetryOptions
   /** An attempt's time, ms: then its signal aborts and it counts as failed. Default 30,000. */
   readonly timeoutMs?: number
@@ -52,7 +56,10 @@ export interface Limits {
   /** Infinity: no limit. */
   readonly perSecond: number
   readonly rampMs: number
+  /** In force now. */
   readonly concurrency: number
+  /** How the concurrency is found; undefined where it is fixed. */
+  readonly learning: LearningConcurrency | undefined
   readonly maxAttempts: number
   readonly backoff: { readonly baseMs: number; readonly capMs: number }
   readonly timeoutMs: number
@@ -62,6 +69,7 @@ export const DEFAULT_LIMITS: Limits = {
   perSecond: Number.POSITIVE_INFINITY,
   rampMs: 500,
   concurrency: 1,
+  learning: undefined,
   maxAttempts: 3,
   backoff: { baseMs: 1_000, capMs: 60_000 },
   timeoutMs: 30_000,
@@ -78,19 +86,38 @@ export function withLimits(current: Limits, wish: ConsumerLimits): Limits {
   const next: Limits = {
     perSecond: rate === null ? Number.POSITIVE_INFINITY : (rate?.perSecond ?? current.perSecond),
     rampMs: rate?.rampMs ?? current.rampMs,
-    concurrency: concurrency ?? current.concurrency,
+    ...(concurrency === undefined
+      ? { concurrency: current.concurrency, learning: current.learning }
+      : spelledOut(concurrency)),
     maxAttempts: retry?.maxAttempts ?? current.maxAttempts,
     backoff: { baseMs: retry?.baseMs ?? current.backoff.baseMs, capMs: retry?.capMs ?? current.backoff.capMs },
     timeoutMs: timeoutMs ?? current.timeoutMs,
   }
   if (rate) between('rate.perSecond', next.perSecond, Number.MIN_VALUE, 50_000)
   between('rate.rampMs', next.rampMs, 0, 3_600_000)
-  whole('concurrency', next.concurrency, 1, 10_000)
+  if (next.learning) checkLearning(next.learning)
+  else whole('concurrency', next.concurrency, 1, 10_000)
   whole('retry.maxAttempts', next.maxAttempts, 1, 1_000)
   between('retry.baseMs', next.backoff.baseMs, 0, LONGEST_MS)
   between('retry.capMs', next.backoff.capMs, 0, LONGEST_MS)
   between('timeoutMs', next.timeoutMs, 1, LONGEST_MS)
   return next
+}
+
+function spelledOut(concurrency: number | LearningConcurrency): Pick<Limits, 'concurrency' | 'learning'> {
+  return typeof concurrency === 'number'
+    ? { concurrency, learning: undefined }
+    : { concurrency: concurrency.max, learning: concurrency }
+}
+
+function checkLearning({ kind, min = 1, max, initial = min }: LearningConcurrency): void {
+  if (kind !== 'aimd' && kind !== 'adaptive') {
+    const message = 'concurrency is a number, aimd({ min, max }) or adaptive({ min, max }).'
+    throw new ForebayError('INVALID_OPTION', message, { path: 'concurrency' })
+  }
+  whole('concurrency.max', max, 1, 10_000)
+  whole('concurrency.min', min, 1, max)
+  whole('concurrency.initial', initial, min, max)
 }
 
 /** A week: a longer attempt or backoff is a mistake in the unit. */

@@ -1,0 +1,152 @@
+/** The downstreams of the table. Those of `known` have a mark; `unseen` ones have none: nothing was tuned on them. */
+
+import type { Downstream } from './simulation.ts'
+
+export interface Scenario {
+  readonly name: string
+  /** Least goodput, most time over 1.5 x the best; both in %. */
+  readonly mark?: readonly [number, number]
+  /** Most requests answered by 429, %. */
+  readonly refusedMark?: number
+  readonly initial?: number
+  downstream(seed: number): Downstream
+}
+
+const MINUTE = 60_000
+
+/** 20 servers, 200 ms: 100/s; 20 ms of network. */
+const PLAIN: Downstream = {
+  durationMs: 5 * MINUTE,
+  timeoutMs: 2_000,
+  networkMs: 20,
+  servers: () => 20,
+  serviceMs: () => 200,
+  spread: logNormal(0.5),
+}
+
+/** A factor of mean 1 whose standard deviation is `cv`. */
+function logNormal(cv: number): (chance: () => number) => number {
+  const variance = Math.log(1 + cv * cv)
+  return (chance) => Math.exp(Math.sqrt(variance) * normal(chance) - variance / 2)
+}
+
+function normal(chance: () => number): number {
+  return Math.sqrt(-2 * Math.log(1 - chance())) * Math.cos(2 * Math.PI * chance())
+}
+
+/** A walk that returns to 0 with a memory of `memoryMs` and a standard deviation of `deviation`, as a factor of e. */
+function drift(deviation: number, memoryMs: number): (atMs: number, chance: () => number) => number {
+  let value = 0
+  let last = 0
+  return (atMs, chance) => {
+    if (atMs - last > 500) {
+      const kept = Math.exp(-(atMs - last) / memoryMs)
+      value = kept * value + deviation * Math.sqrt(1 - kept * kept) * normal(chance)
+      last = atMs
+    }
+    return Math.exp(value)
+  }
+}
+
+/** A bucket of 10 that refills at 60/s; beyond it 429 with Retry-After: 1. */
+function bucket(): (atMs: number) => number | undefined {
+  let tokens = 10
+  let last = 0
+  return (atMs) => {
+    tokens = Math.min(10, tokens + ((atMs - last) * 60) / 1_000)
+    last = atMs
+    if (tokens < 1) return 1_000
+    tokens--
+    return undefined
+  }
+}
+
+/** 3,000 a minute; beyond them 429 until the minute is over. */
+function minutely(): (atMs: number) => number | undefined {
+  let minute = 0
+  let used = 0
+  return (atMs) => {
+    if (Math.floor(atMs / MINUTE) > minute) {
+      minute = Math.floor(atMs / MINUTE)
+      used = 0
+    }
+    return ++used > 3_000 ? (minute + 1) * MINUTE - atMs : undefined
+  }
+}
+
+const known: readonly Scenario[] = [
+  { name: 'knee', mark: [96, 2], downstream: () => PLAIN },
+  {
+    name: 'steps 100-40-100',
+    mark: [94, 5],
+    downstream: () => ({ ...PLAIN, servers: (at) => (at > 100_000 && at <= 200_000 ? 8 : 20) }),
+  },
+  {
+    name: 'service 2.5x slower',
+    mark: [92, 8],
+    downstream: () => ({ ...PLAIN, serviceMs: (at) => (at > 100_000 && at <= 200_000 ? 500 : 200) }),
+  },
+  {
+    name: 'latency noise',
+    mark: [93, 10],
+    downstream: () => ({ ...PLAIN, networkMs: 100, networkFactor: drift(0.4, 30_000), spread: logNormal(1) }),
+  },
+  {
+    name: 'collapse past the knee',
+    mark: [92, 1],
+    downstream: () => ({ ...PLAIN, slowdown: (inside, servers) => Math.max(1, inside / (1.1 * servers)) }),
+  },
+  { name: 'one hour', mark: [97.5, 2], downstream: () => ({ ...PLAIN, durationMs: 60 * MINUTE }) },
+  { name: 'start at 150', mark: [97, 3], initial: 150, downstream: () => PLAIN },
+  {
+    name: '429 beyond 60/s',
+    mark: [92, 100],
+    refusedMark: 0.5,
+    downstream: () => ({ ...PLAIN, networkMs: 4, serviceMs: () => 8, quota: bucket, quotaPerSecond: 60 }),
+  },
+]
+
+const unseen: readonly Scenario[] = [
+  {
+    name: 'bimodal service times',
+    // One in ten takes 5.5 x the mean, the others half of it.
+    downstream: () => ({ ...PLAIN, spread: (chance) => (chance() < 0.1 ? 5.5 : 0.5), timeoutMs: 5_000 }),
+  },
+  {
+    name: 'slow ramp 100-30-100',
+    downstream: () => ({
+      ...PLAIN,
+      durationMs: 10 * MINUTE,
+      servers: (at) => Math.round(20 - 14 * (1 - Math.abs(at - 5 * MINUTE) / (5 * MINUTE))),
+    }),
+  },
+  {
+    name: 'daily swing',
+    // Two days of ten minutes; the service time swings with them.
+    downstream: () => ({
+      ...PLAIN,
+      durationMs: 20 * MINUTE,
+      serviceMs: (at) => 200 * (1.5 - 0.5 * Math.cos((2 * Math.PI * at) / (10 * MINUTE))),
+    }),
+  },
+  {
+    name: 'a neighbour steals',
+    // Half of the servers for 5 to 25 s, at times that differ from seed to seed.
+    downstream: (seed) => ({
+      ...PLAIN,
+      servers: (at) => {
+        const turn = Math.floor(at / 30_000)
+        const begins = (turn * 7_919 + seed * 104_729) % 5_000
+        const lasts = 5_000 + ((turn * 15_485_863 + seed * 32_452_843) % 20_000)
+        const into = at % 30_000
+        return into >= begins && into < begins + lasts ? 10 : 20
+      },
+    }),
+  },
+  {
+    name: '3,000 a minute',
+    downstream: () => ({ ...PLAIN, durationMs: 10 * MINUTE, quota: minutely, quotaPerSecond: 50 }),
+  },
+]
+
+export const SCENARIOS: readonly Scenario[] = [...known, ...unseen]
