@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { z } from 'zod'
 import {
+  adaptiveShape,
   configShape,
   limitsShape,
   queueShape,
@@ -21,6 +22,7 @@ test.each([
   ['A queue', queueShape],
   ['target', targetShape],
   ['rate', rateShape],
+  ['adaptive', adaptiveShape],
   ['retry', retryShape],
   ['limits', limitsShape],
 ] as const)('%s', (title, shape) => {

@@ -4,15 +4,18 @@
  * A queue's consumer is always saturated, so an average of the latency would learn congestion as its baseline. Therefore
  * the baseline R0 is measured on purpose, in probes at half of the limit, where no queue can stand.
  *
- *     window   ends after max(20, 1.5 L) samples or 5 s; r = mean latency, e = share of failures, full = inFlight >= 0.8 L
- *     errors   e > 0.05 + 2 e0 :  L *= max(0.5, 1 - e)                      e0: the share at half of the limit
- *     search   at the start:      L *= 1.5 while r < 1.25 R0 and full
- *     steady   g = clamp(R0 / r, 0.5, 1):  L += k (L g + sqrt L - L)        k = 0.25; 0.6 where g < 0.7. Up only if full
- *     probe    each 60 s +- 20% of chance, and when r > 1.3 R0 (1 + 1 / sqrt L), or at errors: halve L, take only what
- *              started since, halve again while that lowers the latency by more than 28%; then R0 = the latency found, and
- *              L = min(L, X R0 + sqrt L), by Little's law, with the throughput X of before; if R0 rose by 25%: search
+ *     window   ends when the standard error of its mean latency is small enough (sample-window.ts); s = that error,
+ *              r = mean latency - s: a rise counts only as far as it is sure; e = share of failures; full = inFlight >= 0.8 L
+ *     errors   e > min(0.5, 0.05 + 2 e0):  L *= max(0.5, 1 - e)             e0: the share in the last probe
+ *     search   at the start:               L *= 1.5 while r < 1.25 R0 and full
+ *     steady   g = clamp(R0 / r, 0.5, 1.2):  L += k (L g + sqrt L - L)      k = 0.25; 0.6 where g < 0.7. Up only if full
+ *     stale    r + 3 s < R0: no queue makes a downstream faster, so R0 falls to it
+ *     probe    each 60 s +- 20% of chance (at 0.7 of what Little's law needs), and when r - s > 1.3 R0 (1 + 1 / sqrt L), when
+ *              R0 was stale, or at errors (at half of L): take only what started since, and halve again while that lowers the
+ *              latency by more than 28%, or to see a risen R0 twice; then R0 = the latency found, and if there was a queue
+ *              L = min(L, X R0 + sqrt L), with the throughput X of before; if R0 rose by 25%: search
  *
- * Regimes: below the knee g = 1 and L grows by sqrt L a step; at it L (1 - R0 / r) = sqrt L: a queue of sqrt L attempts, the
+ * Regimes: below the knee g = 1 and L grows by sqrt L / 4 a window; at it L (1 - R0 / r) = sqrt L: a queue of sqrt L attempts, the
  * square-root staffing of Halfin and Whitt, keeps the servers busy; far above it, the probe leads back in one step.
  * Quotas (429 and 503 with Retry-After) are quota-pace.ts's.
  *
@@ -31,6 +34,8 @@ const WINDOW_ERROR = 0.12
 const USED_SHARE = 0.8
 /** Some errors are always: only a share above it, and above what half of the load shows too, is load's fault. */
 const TOLERATED_ERRORS = 0.05
+/** Whatever half of the load shows: more attempts at what fails every other time help nobody. */
+const MOST_TOLERATED_ERRORS = 0.5
 /** A window's noise is a tenth or two: a quarter of each step averages it, and a real rise is followed faster. */
 const STEP = 0.25
 const FAST_STEP = 0.6
@@ -70,11 +75,12 @@ interface Probe {
 export class AdaptiveLimit implements ConcurrencyLimit {
   readonly #chance: () => number
   readonly #quota = new QuotaPace()
-  #bounds: LimitBounds
+  readonly #bounds: LimitBounds
   #exact: number
   #searching = true
   #baseMs: number | undefined
   #baseErrors = 0
+  #unsettled: number
   #spread = 0
   #window = new SampleWindow(0, 0)
   #probe: Probe | undefined
@@ -87,6 +93,7 @@ export class AdaptiveLimit implements ConcurrencyLimit {
     this.#bounds = bounds
     this.#exact = clamp(initial, bounds.min, bounds.max)
     this.#chance = chance
+    this.#unsettled = Math.floor(this.#exact)
   }
 
   get limit(): number {
@@ -104,7 +111,9 @@ export class AdaptiveLimit implements ConcurrencyLimit {
 
   started(at: number): void {
     this.#quota.started(at)
-    if (this.#probe?.enoughAt === Number.POSITIVE_INFINITY) this.#probe.started++
+    const probe = this.#probe
+    // What starts at the very moment at which it began may have started before it.
+    if (probe && at > probe.window.began && probe.enoughAt === Number.POSITIVE_INFINITY) probe.started++
   }
 
   ended(sample: AttemptSample): LimitChange | undefined {
@@ -120,18 +129,25 @@ export class AdaptiveLimit implements ConcurrencyLimit {
     const isSample = result === 'ok' || result === 'failed'
     const probe = this.#probe
     if (probe) {
-      if (startedAt < probe.window.began || startedAt > probe.enoughAt) return undefined
+      if (startedAt <= probe.window.began || startedAt > probe.enoughAt) return undefined
       if (!isSample) probe.started--
       else probe.window.add(sample, this.#baseMs ?? 0)
-      if (probe.enoughAt === Number.POSITIVE_INFINITY && probe.window.isEnough(this.limit, PROBE_ERROR, at)) {
+      if (probe.enoughAt === Number.POSITIVE_INFINITY && probe.window.isEnough(0, PROBE_ERROR, at)) {
         probe.enoughAt = at
       }
       const all = probe.window.samples >= probe.started || at - probe.enoughAt > LONGEST_WINDOW_MS
       return probe.enoughAt <= at && all ? this.#afterProbe(probe, at) : undefined
     }
     if (!isSample) return undefined
+    // The first round fills the downstream: what it measures is neither idle nor full.
+    if (this.#unsettled > 0) {
+      this.#unsettled--
+      this.#window = new SampleWindow(at, 0)
+      return undefined
+    }
     this.#window.add(sample, this.#baseMs ?? 0)
-    return this.#window.isEnough(this.limit, WINDOW_ERROR, at) ? this.#afterWindow(at) : undefined
+    const atLeast = this.#baseMs === undefined ? 0 : this.limit
+    return this.#window.isEnough(atLeast, WINDOW_ERROR, at) ? this.#afterWindow(at) : undefined
   }
 
   #afterWindow(at: number): LimitReason | undefined {
@@ -142,7 +158,7 @@ export class AdaptiveLimit implements ConcurrencyLimit {
     const { latencyMs, errors } = window
     const perMs = window.samples / Math.max(1, at - window.began)
     if (this.#baseMs === undefined) return this.#beginProbe(at, latencyMs, perMs)
-    if (errors > TOLERATED_ERRORS + 2 * this.#baseErrors) {
+    if (errors > Math.min(MOST_TOLERATED_ERRORS, TOLERATED_ERRORS + 2 * this.#baseErrors)) {
       this.#searching = false
       this.#set(this.#exact * Math.max(0.5, 1 - errors))
       if (this.#windowsSinceProbe > this.#probeSpacing) this.#beginProbe(at, latencyMs, perMs)

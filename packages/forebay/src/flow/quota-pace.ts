@@ -2,12 +2,13 @@
  * The pace under a quota that nobody told us: learned from refusals (429, 503 with Retry-After).
  *
  *     first refusal      rate = 0.93 x the rate of starts since the flow last stood still
- *     later refusals     rate = 0.97 x accepted / time since the refusal before
+ *     later refusals     rate = sqrt(0.97 A x 0.93 P),   A = accepted / time since the refusal before,  P = the pace at this one
  *     then               kept for 5 s x 2^confidence, at most 120 s; afterwards it grows: rate (1 + 0.01 d + 0.002 d^2), d in s
  *     no longer needed   when it is twice the rate of starts that the limit itself allows
  *
- * Why: between two moments at which a quota is used up it has granted exactly what it refilled, whether it is a bucket, a
- * fixed window or a sliding one: so the second refusal tells the rate itself. 3% less, because a rate that is met exactly is
+ * Why: between two moments at which a quota is used up it has granted what it refilled, or less where it overflowed
+ * meanwhile: A is the least that the quota can be, and P, which was refused, the most. Their geometric mean halves the
+ * distance in proportion at each refusal. A little less, because a rate that is met exactly is
  * refused by every jitter. Confidence doubles the quiet at each refusal near the rate already known: a quota that stands is
  * tested ever less often, and one that grew is found by the square of the time. Units: ms, starts per second.
  */

@@ -10,6 +10,8 @@
 import type { AttemptSample } from './concurrency-limit.ts'
 
 export const LONGEST_WINDOW_MS = 5_000
+/** A clock may not have moved; what is divided by a latency must stay a number. */
+const LEAST_LATENCY_MS = 0.001
 const LEAST_SAMPLES = 20
 const MOST_SAMPLES = 400
 /** Attempts that run together are alike; more than one round of them is needed. */
@@ -46,7 +48,7 @@ export class SampleWindow {
 
   /** A failure may be quick; that it is does not make the downstream fast: it counts as `leastFailedMs` at least. */
   add({ startedAt, at, result, inFlight }: AttemptSample, leastFailedMs: number): void {
-    const latencyMs = result === 'failed' ? Math.max(at - startedAt, leastFailedMs) : at - startedAt
+    const latencyMs = Math.max(at - startedAt, result === 'failed' ? leastFailedMs : 0, LEAST_LATENCY_MS)
     this.samples++
     if (result === 'failed') this.#failures++
     this.mostInFlight = Math.max(this.mostInFlight, inFlight)

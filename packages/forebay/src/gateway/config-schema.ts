@@ -69,6 +69,19 @@ export const rateShape = {
   rampMs: ms(0, 3_600_000).default(500),
 }
 
+export const adaptiveShape = {
+  min: count(1, 10_000).default(1),
+  max: count(1, 10_000),
+  /** Keeps the limit that is in force. */
+  freeze: z.boolean().default(false),
+  /** Reports what it would do, and does not do it. */
+  dryRun: z.boolean().default(false),
+}
+
+const adaptiveConcurrency = z.strictObject({
+  adaptive: z.strictObject(adaptiveShape).refine(({ min, max }) => min <= max, 'min is at most max'),
+})
+
 export const retryShape = {
   maxAttempts: count(1, 1_000).default(3),
   baseMs: ms(0).default(1_000),
@@ -80,8 +93,8 @@ export const queueShape = {
   target: shorthand('url', z.strictObject(targetShape)),
   /** Starts per second, retries included. */
   rate: shorthand('perSecond', z.strictObject(rateShape)),
-  /** How many run at once. */
-  concurrency: count(1, 10_000).default(8),
+  /** How many run at once, or within what bounds that is found. */
+  concurrency: z.union([count(1, 10_000), adaptiveConcurrency]).default(8),
   retry: z.strictObject(retryShape).prefault({}),
   /** Whether it starts paused. */
   paused: z.boolean().default(false),

@@ -1,6 +1,7 @@
 /** One queue of a gateway: where tasks come in, the consumer that delivers them, and what watches both. */
 
 import type { Clock } from '../clock.ts'
+import { adaptive } from '../consumer/concurrency.ts'
 import { LeveledConsumer } from '../consumer/leveled-consumer.ts'
 import type { ConsumerLimits } from '../consumer/options.ts'
 import type { ForebayError } from '../errors.ts'
@@ -115,5 +116,6 @@ export class GatewayQueue {
 }
 
 function limitsOf({ rate, concurrency, retry, target }: QueueSettings): ConsumerLimits {
-  return { rate, concurrency, retry, timeoutMs: target.timeoutMs }
+  const found = typeof concurrency === 'number' ? concurrency : adaptive(concurrency.adaptive)
+  return { rate, concurrency: found, retry, timeoutMs: target.timeoutMs }
 }
