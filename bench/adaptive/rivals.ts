@@ -3,7 +3,7 @@
  * what the algorithm does in this simulation.
  *
  *     Vegas        queue = L (1 - R0 / R), R0 the least latency ever seen; L +- log10 L with alpha = 3 log10 L, beta = 6 log10 L
- *     Gradient2    g = clamp(1.5 Rlong / Rshort, 0.5, 1); L = 0.8 L + 0.2 (L g + 4); Rlong an average over 600 samples
+ *     Gradient2    g = clamp(1.5 Rlong / Rshort, 0.5, 1); L = 0.8 L + 0.2 (L g + 4); Rlong an average over 300 samples
  *     Envoy-like   every 60 s: L = 3 until 50 samples gave R0; each 100 ms: L = L min(2, 1.25 R0 / p50) + sqrt(L)
  *
  * Sources: Netflix concurrency-limits (VegasLimit, Gradient2Limit); Envoy's documentation of the adaptive concurrency filter.

@@ -1,4 +1,7 @@
-/** The downstreams of the table. Those of `known` have a mark; `unseen` ones have none: nothing was tuned on them. */
+/**
+ * The downstreams of the table. Those of `known` have a mark; the `others` have none. The limit was seen on all of them while it was
+ * written (its judging by a lower confidence bound came of the noisy and the bimodal ones), so none of them is a blind test.
+ */
 
 import type { Downstream } from './simulation.ts'
 
@@ -106,7 +109,7 @@ const known: readonly Scenario[] = [
   },
 ]
 
-const unseen: readonly Scenario[] = [
+const others: readonly Scenario[] = [
   {
     name: 'bimodal service times',
     // One in ten takes 5.5 x the mean, the others half of it.
@@ -149,4 +152,4 @@ const unseen: readonly Scenario[] = [
   },
 ]
 
-export const SCENARIOS: readonly Scenario[] = [...known, ...unseen]
+export const SCENARIOS: readonly Scenario[] = [...known, ...others]
