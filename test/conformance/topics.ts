@@ -9,6 +9,7 @@ import { deadLetters } from './topics/dead-letters.ts'
 import { dedup } from './topics/dedup.ts'
 import { depth } from './topics/depth.ts'
 import { find } from './topics/find.ts'
+import { keyOrder } from './topics/key-order.ts'
 import { lease } from './topics/lease.ts'
 import { model } from './topics/model.ts'
 import { order } from './topics/order.ts'
@@ -21,6 +22,7 @@ export const TOPICS: readonly Topic[] = [
   settle,
   lease,
   order,
+  keyOrder,
   dedup,
   bounds,
   depth,

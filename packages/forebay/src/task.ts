@@ -20,6 +20,11 @@ export interface TaskInput<Type extends string = string, Payload = unknown> {
   readonly priority?: number
   /** Groups tasks, for example by tenant; at most 256 characters. */
   readonly key?: string
+  /**
+   * Whether it starts only when every ordered task of its key that was enqueued before it is over for good: completed, dead,
+   * expired or dropped. Needs a `key`. Default false.
+   */
+  readonly ordered?: boolean
   /** Not before this many milliseconds from now. Default 0. */
   readonly delayMs?: number
   /** If it has not started within this many milliseconds it expires and never runs. Default: never. */

@@ -24,6 +24,8 @@ export interface NewTask {
   readonly payload: string
   readonly priority: number
   readonly key?: string
+  /** Becomes ready only when no earlier ordered task of its key is queued. Needs a key. Default false. */
+  readonly ordered?: boolean
   readonly delayMs: number
   readonly ttlMs?: number
   readonly dedup?: Dedup
@@ -122,6 +124,7 @@ export type ExtendResult =
 /** How full a queue is. `undefined` where the engine cannot say. */
 export interface Depth {
   readonly ready: number
+  /** Those that wait for an earlier task of their key included. */
   readonly delayed: number
   readonly inFlight: number
   readonly dead: number
@@ -182,7 +185,7 @@ export interface Capabilities {
   readonly maxLeaseMs: number
   /** `aged`: higher first, and waiting tasks age; `strict`: higher first, always; `none`. */
   readonly priority: 'aged' | 'strict' | 'none'
-  /** Whether tasks with one key run one after another, in the order of their push, where asked for. */
+  /** Whether `ordered` tasks with one key run one after another, in the order of their push. */
   readonly keyOrder: boolean
   /** The longest dedup window; 0: none. */
   readonly maxDedupWindowMs: number

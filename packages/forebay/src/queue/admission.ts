@@ -23,6 +23,7 @@ export function admit(input: TaskInput, newId: () => string, rules: AdmissionRul
     throw unsupported(`a delay of ${delayMs} ms; its longest is ${capabilities.maxDelayMs} ms`, backend, 'delayMs')
   }
   if (input.priority && capabilities.priority === 'none') throw unsupported('priorities', backend, 'priority')
+  if (input.ordered && !capabilities.keyOrder) throw unsupported('the order of keys', backend, 'ordered')
   if (input.dedupId !== undefined && capabilities.maxDedupWindowMs < rules.dedupWindowMs) {
     throw unsupported(`a dedup window of ${rules.dedupWindowMs} ms`, backend, 'dedupId')
   }
@@ -33,6 +34,7 @@ export function admit(input: TaskInput, newId: () => string, rules: AdmissionRul
     priority: input.priority ?? 0,
     delayMs,
     ...(input.key !== undefined && { key: input.key }),
+    ...(input.ordered && { ordered: true }),
     ...(input.ttlMs !== undefined && { ttlMs: input.ttlMs }),
     ...(input.dedupId !== undefined && { dedup: { id: input.dedupId, windowMs: rules.dedupWindowMs } }),
     ...(input.headers !== undefined && { headers: input.headers }),
@@ -52,14 +54,27 @@ function checkFields(input: TaskInput): void {
   checkText(input.dedupId, 'dedupId', TASK_BOUNDS.dedupIdChars)
   checkSpan(input.delayMs, 'delayMs', 0)
   checkSpan(input.ttlMs, 'ttlMs', 1)
-  const { priority, headers } = input
+  const { priority, headers, ordered } = input
+  if (ordered !== undefined && typeof ordered !== 'boolean') throw invalid('ordered is true or false', 'ordered')
+  if (ordered && input.key === undefined) throw invalid('An ordered task needs a key: order holds within one', 'key')
   if (priority !== undefined && !(Number.isInteger(priority) && Math.abs(priority) <= TASK_BOUNDS.priority)) {
     throw invalid(`priority is a whole number from ${-TASK_BOUNDS.priority} to ${TASK_BOUNDS.priority}`, 'priority')
   }
   if (headers !== undefined) checkHeaders(headers)
 }
 
-const FIELDS = new Set(['type', 'payload', 'id', 'priority', 'key', 'delayMs', 'ttlMs', 'dedupId', 'headers'])
+const FIELDS = new Set([
+  'type',
+  'payload',
+  'id',
+  'priority',
+  'key',
+  'ordered',
+  'delayMs',
+  'ttlMs',
+  'dedupId',
+  'headers',
+])
 
 function checkText(value: unknown, field: string, longest: number, required = false): void {
   if (value === undefined && !required) return

@@ -7,6 +7,7 @@ import { VirtualClock } from '../clock.ts'
 import type { ForebayError } from '../errors.ts'
 import { seededRandom } from '../random.ts'
 import type { TaskInput } from '../task.ts'
+import { admit } from './admission.ts'
 import { LoadLevelingQueue } from './load-leveling-queue.ts'
 
 async function open(
@@ -57,6 +58,8 @@ describe('LoadLevelingQueue', () => {
     ['a long type', { type: 'x'.repeat(129), payload: 1 }, 'INVALID_TASK type'],
     ['a field with a typo', { type: 't', payload: 1, priorty: 3 }, 'INVALID_TASK priorty'],
     ['half a priority', { type: 't', payload: 1, priority: 0.5 }, 'INVALID_TASK priority'],
+    ['an order without a key', { type: 't', payload: 1, ordered: true }, 'INVALID_TASK key'],
+    ['an order that is a text', { type: 't', payload: 1, key: 'k', ordered: 'yes' }, 'INVALID_TASK ordered'],
     ['a negative delay', { type: 't', payload: 1, delayMs: -1 }, 'INVALID_TASK delayMs'],
     ['an endless delay', { type: 't', payload: 1, delayMs: Number.POSITIVE_INFINITY }, 'INVALID_TASK delayMs'],
     ['a ttl of nothing', { type: 't', payload: 1, ttlMs: 0 }, 'INVALID_TASK ttlMs'],
@@ -181,6 +184,19 @@ describe('LoadLevelingQueue', () => {
       code: 'BACKEND_UNAVAILABLE',
       message: 'socket hang up',
     })
+  })
+
+  it('keeps the order of a key, and refuses to promise it where the backend has none', async () => {
+    const { queue } = await open()
+    const task = { type: 't', payload: 1, key: 'k', ordered: true }
+    await queue.enqueueMany([task, task])
+    expect(await queue.depth()).toMatchObject({ ready: 1, delayed: 1 })
+    const { service } = queue
+    const capabilities = { ...service.capabilities, keyOrder: false }
+    const rules = { backend: service.backend, capabilities, maxPayloadBytes: 100, dedupWindowMs: 0 }
+    expect(() => admit(task, () => 'id', rules)).toThrow(
+      expect.objectContaining({ code: 'UNSUPPORTED', path: 'ordered' }),
+    )
   })
 
   it('closes twice, waits for what is under way, and refuses afterwards', async () => {

@@ -4,7 +4,7 @@ import type { DeadReason, FailedAttempt } from '../../task.ts'
 import { TASK_BOUNDS } from '../../task.ts'
 import type { StoredTask } from '../queue-service.ts'
 
-export type EntryState = 'ready' | 'delayed' | 'inFlight' | 'dead'
+export type EntryState = 'ready' | 'delayed' | 'blocked' | 'inFlight' | 'dead'
 
 export interface Entry {
   task: StoredTask
@@ -13,6 +13,10 @@ export interface Entry {
   readonly order: number
   readonly bytes: number
   readonly ttlMs: number | undefined
+  /** The key whose order it keeps; undefined if it was not asked to. */
+  readonly line: string | undefined
+  /** Who comes after it in that line. */
+  next: Entry | undefined
   rank: number
   /** When it became or becomes ready; of a task in flight: when its lease ends. By the monotonic clock. */
   due: number

@@ -33,7 +33,7 @@ const CAPABILITIES: Capabilities = {
   maxDelayMs: Infinity,
   maxLeaseMs: Infinity,
   priority: 'aged',
-  keyOrder: false,
+  keyOrder: true,
   maxDedupWindowMs: Infinity,
   find: true,
   results: true,

@@ -21,6 +21,7 @@ import { DeadShelf } from './dead-shelf.ts'
 import { type Entry, withFailure } from './entry.ts'
 import { ExpiringMap } from './expiring-map.ts'
 import { Heap } from './heap.ts'
+import { KeyLines } from './key-lines.ts'
 
 interface Remembered {
   readonly id: string
@@ -40,6 +41,7 @@ export class MemoryStore {
   readonly #readyByDue = new Heap<'atDue', Entry>('atDue', soonerDue)
   /** Delayed ones and those in flight. */
   readonly #waiting = new Heap<'atDue', Entry>('atDue', soonerDue)
+  readonly #lines = new KeyLines()
   readonly #dead = new DeadShelf()
   readonly #dedup = new ExpiringMap<Remembered>()
   readonly #results = new ExpiringMap<FoundTask>()
@@ -75,7 +77,7 @@ export class MemoryStore {
     this.#totals.accepted++
     const entry = newEntry(task, { order: this.#order++, bytes, now, createdAt: this.#clock.now() })
     this.#entries.set(id, entry)
-    this.#wait(entry, 'delayed', task.delayMs, now)
+    this.#enter(entry, task.delayMs, now)
     return { status: 'accepted', id }
   }
 
@@ -120,7 +122,7 @@ export class MemoryStore {
     const { task } = entry
     switch (settlement.outcome) {
       case 'complete': {
-        this.#forget(entry)
+        this.#forget(entry, now)
         this.#totals.completed++
         if (!settlement.keep) return
         const { result, keepMs } = settlement.keep
@@ -136,9 +138,10 @@ export class MemoryStore {
         entry.task = withFailure(task, settlement.failure)
         this.#bytes -= entry.bytes
         this.#dead.add(entry, settlement.reason, this.#clock.now())
+        this.#unblockNext(entry, now)
         return
       case 'expire':
-        this.#forget(entry)
+        this.#forget(entry, now)
         this.#totals.expired++
         return
       case 'release':
@@ -166,7 +169,7 @@ export class MemoryStore {
     const oldest = this.#readyByDue.peek()
     return {
       ready: this.#readyByRank.size,
-      delayed: this.#waiting.size - this.#inFlight,
+      delayed: this.#waiting.size - this.#inFlight + this.#lines.blocked,
       inFlight: this.#inFlight,
       dead: this.#dead.size,
       oldestReadyAgeMs: oldest ? now - oldest.due : 0,
@@ -182,6 +185,7 @@ export class MemoryStore {
     if (!entry) return this.#results.get(id, now)
     const { task, state, death } = entry
     if (death) return { state: 'dead', task, reason: death.reason, deadAt: death.at }
+    if (state === 'blocked') return { state: 'delayed', task }
     return state === 'dead' ? undefined : { state, task }
   }
 
@@ -197,7 +201,7 @@ export class MemoryStore {
       entry.rank = rankOf(now, entry.task.priority)
       entry.expiresAt = now + (entry.ttlMs ?? Infinity)
       this.#bytes += entry.bytes
-      this.#wait(entry, 'delayed', 0, now)
+      this.#enter(entry, 0, now)
     }
     return entries.length
   }
@@ -207,6 +211,22 @@ export class MemoryStore {
     for (const entry of entries) this.#entries.delete(entry.task.id)
     this.#totals.dropped += entries.length
     return entries.length
+  }
+
+  /** Lets it wait for its time, or for those of its key that came before it. */
+  #enter(entry: Entry, delayMs: number, now: number): void {
+    if (this.#lines.join(entry)) {
+      entry.state = 'blocked'
+      entry.due = now + delayMs
+    } else {
+      this.#wait(entry, 'delayed', delayMs, now)
+    }
+  }
+
+  /** The one that this one blocked goes on: waits out its own delay, or is ready as of now. */
+  #unblockNext(entry: Entry, now: number): void {
+    const next = this.#lines.leave(entry)
+    if (next) this.#wait(next, 'delayed', Math.max(0, next.due - now), now)
   }
 
   /** Puts it where it waits for `spanMs` from now; a delayed one without a delay is ready. */
@@ -241,9 +261,10 @@ export class MemoryStore {
     return entry?.state === 'inFlight' && entry.token === claim.token ? entry : undefined
   }
 
-  #forget(entry: Entry): void {
+  #forget(entry: Entry, now: number): void {
     this.#entries.delete(entry.task.id)
     this.#bytes -= entry.bytes
+    this.#unblockNext(entry, now)
   }
 }
 
@@ -251,7 +272,7 @@ function newEntry(
   task: NewTask,
   at: { readonly order: number; readonly bytes: number; readonly now: number; readonly createdAt: number },
 ): Entry {
-  const { id, type, payload, priority, key, headers = {}, ttlMs } = task
+  const { id, type, payload, priority, key, ordered = false, headers = {}, ttlMs } = task
   return {
     task: {
       id,
@@ -268,6 +289,8 @@ function newEntry(
     order: at.order,
     bytes: at.bytes,
     ttlMs,
+    line: ordered ? key : undefined,
+    next: undefined,
     rank: rankOf(at.now, priority),
     due: at.now,
     expiresAt: at.now + (ttlMs ?? Infinity),

@@ -5,23 +5,29 @@ import { rankOf } from '../rank.ts'
 import type { DeadPart, DeadPartDone } from './operations.ts'
 import type { QueueRow } from './queue-rows.ts'
 import type { Moment } from './queue-time.ts'
+import { STATE } from './schema.ts'
+import { Turns } from './turns.ts'
 
 interface DeadRow {
   readonly seq: number
   readonly bytes: number
   readonly priority: number
   readonly ttlMs: number | null
+  readonly key: string | null
+  readonly ordered: number
 }
 
 export class DeadOnes {
   readonly #one: Statement<[number, string], DeadRow>
   readonly #oldest: Statement<[number, number, number], DeadRow>
-  readonly #revive: Statement<[number, number, number | null, number]>
+  readonly #revive: Statement<[number, number, number, number | null, number]>
   readonly #deletePlace: Statement<[number]>
   readonly #deleteTask: Statement<[number]>
+  readonly #turns: Turns
 
   constructor(db: Database) {
-    const columns = 't.seq, t.bytes, t.priority, t.ttlMs'
+    this.#turns = new Turns(db)
+    const columns = 't.seq, t.bytes, t.priority, t.ttlMs, t.key, t.ordered'
     this.#one = db.prepare(
       `SELECT ${columns} FROM tasks t CROSS JOIN places p ON p.seq = t.seq
        WHERE t.queue = ? AND t.id = ? AND p.state = 3`,
@@ -31,7 +37,7 @@ export class DeadOnes {
        WHERE p.queue = ? AND p.state = 3 AND p.due <= ? ORDER BY p.due, p.seq LIMIT ?`,
     )
     this.#revive = db.prepare(
-      `UPDATE places SET state = 0, rank = ?, due = ?, expiresAt = ?, attempts = 0, reason = NULL, deadAt = NULL
+      `UPDATE places SET state = ?, rank = ?, due = ?, expiresAt = ?, attempts = 0, reason = NULL, deadAt = NULL
        WHERE seq = ?`,
     )
     this.#deletePlace = db.prepare('DELETE FROM places WHERE seq = ?')
@@ -41,9 +47,11 @@ export class DeadOnes {
   /** They are placed as if they had just come: their old place would put them before everything that waits. */
   redrive(queue: QueueRow, moment: Moment, part: DeadPart): DeadPartDone {
     const { now } = moment
-    return this.#each(queue, moment, part, ({ seq, bytes, priority, ttlMs }) => {
-      this.#revive.run(rankOf(now, priority), now, ttlMs === null ? null : now + ttlMs, seq)
-      queue.ready++
+    return this.#each(queue, moment, part, (row) => {
+      const { seq, bytes, priority, ttlMs } = row
+      const state = this.#turns.join(queue, row) ? 'blocked' : 'ready'
+      this.#revive.run(STATE[state], rankOf(now, priority), now, ttlMs === null ? null : now + ttlMs, seq)
+      queue[state === 'ready' ? 'ready' : 'delayed']++
       queue.bytes += bytes
     })
   }

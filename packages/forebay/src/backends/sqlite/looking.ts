@@ -99,6 +99,7 @@ export class Looking {
     if (row.reason !== null && row.deadAt !== null) {
       return { state: 'dead', task, reason: row.reason, deadAt: row.deadAt }
     }
+    if (row.state === STATE.blocked) return { state: 'delayed', task }
     if (row.state === STATE.ready || row.due <= moment.now) return { state: 'ready', task }
     return { state: row.state === STATE.delayed ? 'delayed' : 'inFlight', task }
   }

@@ -41,11 +41,18 @@ export interface Granted {
   readonly nextDue: number | undefined
 }
 
+/** What a settlement is answered with. */
+export interface Settled {
+  readonly results: SettleResult[]
+  /** Whether a task that waited for one of these can go on. */
+  readonly unblocked: boolean
+}
+
 /** Each operation's input and output, by its name. */
 export interface Operations {
   push: { in: { readonly tasks: readonly NewTask[]; readonly bounds: Bounds }; out: PushResult[] }
   claim: { in: { readonly requests: readonly Pick<ClaimRequest, 'max' | 'leaseMs'>[] }; out: Granted }
-  settle: { in: { readonly settlements: readonly Settlement[] }; out: SettleResult[] }
+  settle: { in: { readonly settlements: readonly Settlement[] }; out: Settled }
   extend: { in: { readonly claims: readonly ClaimRef[]; readonly leaseMs: number }; out: ExtendResult[] }
   depth: { in: object; out: Depth }
   find: { in: { readonly ids: readonly TaskId[] }; out: (FoundTask | undefined)[] }

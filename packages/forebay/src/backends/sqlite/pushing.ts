@@ -7,6 +7,7 @@ import { rankOf } from '../rank.ts'
 import type { QueueRow } from './queue-rows.ts'
 import type { Moment } from './queue-time.ts'
 import { STATE } from './schema.ts'
+import { Turns } from './turns.ts'
 
 interface DedupRow {
   readonly taskId: string
@@ -23,12 +24,14 @@ export class Pushing {
   readonly #findDedup: Statement<[number, string, number], DedupRow>
   readonly #setDedup: Statement<[number, string, string, Buffer, number]>
   readonly #sweepDedup: Statement<[number, number]>
+  readonly #turns: Turns
 
   constructor(db: Database) {
+    this.#turns = new Turns(db)
     this.#hasId = db.prepare<[number, string], number>('SELECT seq FROM tasks WHERE queue = ? AND id = ?').pluck()
     this.#addTask = db.prepare(
-      `INSERT INTO tasks (queue, id, type, payload, key, headers, createdAt, priority, ttlMs, bytes)
-       VALUES (@queue, @id, @type, @payload, @key, @headers, @createdAt, @priority, @ttlMs, @bytes)`,
+      `INSERT INTO tasks (queue, id, type, payload, key, headers, createdAt, priority, ttlMs, bytes, ordered)
+       VALUES (@queue, @id, @type, @payload, @key, @headers, @createdAt, @priority, @ttlMs, @bytes, @ordered)`,
     )
     this.#addPlace = db.prepare(
       `INSERT INTO places (seq, queue, state, rank, due, expiresAt)
@@ -63,6 +66,7 @@ export class Pushing {
 
   #store(queue: QueueRow, moment: Moment, task: NewTask, bytes: number): void {
     const { id, type, payload, priority, key = null, headers, delayMs, ttlMs = null } = task
+    const ordered = task.ordered ? 1 : 0
     const { lastInsertRowid: seq } = this.#addTask.run({
       queue: queue.id,
       id,
@@ -74,16 +78,19 @@ export class Pushing {
       priority,
       ttlMs,
       bytes,
+      ordered,
     })
+    const blocked = this.#turns.join(queue, { seq, key, ordered })
+    const state = blocked ? 'blocked' : delayMs > 0 ? 'delayed' : 'ready'
     this.#addPlace.run({
       seq,
       queue: queue.id,
-      state: delayMs > 0 ? STATE.delayed : STATE.ready,
+      state: STATE[state],
       rank: rankOf(moment.now, priority),
       due: moment.now + delayMs,
       expiresAt: ttlMs === null ? null : moment.now + ttlMs,
     })
-    queue[delayMs > 0 ? 'delayed' : 'ready']++
+    queue[state === 'ready' ? 'ready' : 'delayed']++
     queue.accepted++
     queue.bytes += bytes
   }

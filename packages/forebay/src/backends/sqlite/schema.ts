@@ -3,7 +3,8 @@
  *
  * A task is two rows with one number: `tasks` holds what never changes, with the payload; `places` holds what every grant
  * changes, and stays small. `places_due` finds what has fallen due (delayed, in flight), how long the oldest ready task
- * waits, and the dead letters in the order of their deaths.
+ * waits, and the dead letters in the order of their deaths. `turns` holds the ordered tasks of each key that are queued, in
+ * the order of their coming: all but the first of a key are blocked, and no claim looks at them.
  */
 
 import type { Database } from 'better-sqlite3'
@@ -12,7 +13,7 @@ import type { Durability } from './operations.ts'
 
 /** Spells "frby" in the file's header, so that a file of another application is known. */
 const APPLICATION_ID = 0x66726279
-const SCHEMA_VERSION = 1
+const SCHEMA_VERSION = 2
 
 /** Earlier versions can corrupt the file when the WAL is reset while another process writes. */
 const LEAST_SQLITE = [3, 51, 3] as const
@@ -20,7 +21,7 @@ const LEAST_SQLITE = [3, 51, 3] as const
 /** A larger WAL is cut back to this after a checkpoint. */
 const WAL_KEPT_BYTES = 16 * 1024 * 1024
 
-export const STATE = { ready: 0, delayed: 1, inFlight: 2, dead: 3 } as const
+export const STATE = { ready: 0, delayed: 1, inFlight: 2, dead: 3, blocked: 4 } as const
 
 const TABLES = `
   CREATE TABLE queue_time (origin TEXT NOT NULL, ahead REAL NOT NULL) STRICT;
@@ -33,7 +34,8 @@ const TABLES = `
   ) STRICT;
   CREATE TABLE tasks (
     seq INTEGER PRIMARY KEY, queue INTEGER NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL, payload TEXT NOT NULL,
-    key TEXT, headers TEXT, createdAt REAL NOT NULL, priority INTEGER NOT NULL, ttlMs REAL, bytes INTEGER NOT NULL
+    key TEXT, headers TEXT, createdAt REAL NOT NULL, priority INTEGER NOT NULL, ttlMs REAL, bytes INTEGER NOT NULL,
+    ordered INTEGER NOT NULL DEFAULT 0
   ) STRICT;
   CREATE UNIQUE INDEX tasks_id ON tasks (queue, id);
   CREATE TABLE places (
@@ -43,6 +45,8 @@ const TABLES = `
   ) STRICT;
   CREATE INDEX places_rank ON places (queue, rank) WHERE state = 0;
   CREATE INDEX places_due ON places (queue, state, due);
+  CREATE TABLE turns (turn INTEGER PRIMARY KEY, queue INTEGER NOT NULL, key TEXT NOT NULL, seq INTEGER NOT NULL) STRICT;
+  CREATE INDEX turns_key ON turns (queue, key);
   CREATE TABLE flows (
     queue INTEGER PRIMARY KEY, tat REAL NOT NULL, rampBegan REAL NOT NULL, perSecond REAL NOT NULL
   ) STRICT;

@@ -1,11 +1,13 @@
 /** Ends and prolongs claims whose tokens are still good. */
 
 import type { Database, Statement } from 'better-sqlite3'
-import type { ClaimRef, ExtendResult, KeptResult, Settlement, SettleResult } from '../queue-service.ts'
+import type { ClaimRef, ExtendResult, KeptResult, Settlement } from '../queue-service.ts'
+import type { Settled } from './operations.ts'
 import type { QueueRow } from './queue-rows.ts'
 import type { Moment } from './queue-time.ts'
 import { STATE } from './schema.ts'
 import { addFailure } from './task-rows.ts'
+import { Turns } from './turns.ts'
 
 interface HeldRow {
   readonly seq: number
@@ -13,6 +15,8 @@ interface HeldRow {
   readonly bytes: number
   readonly attempts: number
   readonly failures: string | null
+  readonly key: string | null
+  readonly ordered: number
 }
 
 /** Each settlement that keeps a result forgets up to this many results whose time is over. */
@@ -27,10 +31,12 @@ export class Settling {
   readonly #die: Statement<[number, string, number, string | null, number]>
   readonly #keep: Statement<[number, string, number, string, number]>
   readonly #sweepResults: Statement<[number, number]>
+  readonly #turns: Turns
 
   constructor(db: Database) {
+    this.#turns = new Turns(db)
     this.#held = db.prepare(
-      `SELECT t.seq, p.token, t.bytes, p.attempts, p.failures FROM tasks t CROSS JOIN places p ON p.seq = t.seq
+      `SELECT t.seq, p.token, t.bytes, p.attempts, p.failures, t.key, t.ordered FROM tasks t CROSS JOIN places p ON p.seq = t.seq
        WHERE t.queue = ? AND t.id = ? AND p.state = 2 AND p.due > ?`,
     )
     this.#extend = db.prepare('UPDATE places SET due = ? WHERE seq = ?')
@@ -44,14 +50,18 @@ export class Settling {
     this.#sweepResults = db.prepare('DELETE FROM results WHERE until <= ? LIMIT ?')
   }
 
-  run(queue: QueueRow, moment: Moment, settlements: readonly Settlement[]): SettleResult[] {
-    return settlements.map((settlement) => {
+  run(queue: QueueRow, moment: Moment, settlements: readonly Settlement[]): Settled {
+    let unblocked = false
+    const results = settlements.map((settlement) => {
       const held = this.#find(queue, moment, settlement.claim)
-      if (!held) return { status: 'stale' }
+      if (!held) return { status: 'stale' as const }
       queue.inFlight--
       this.#settleOne(queue, moment, settlement, held)
-      return { status: 'settled' }
+      const isBack = settlement.outcome === 'retry' || settlement.outcome === 'release'
+      if (!isBack && this.#turns.leave(queue, moment, held)) unblocked = true
+      return { status: 'settled' as const }
     })
+    return { results, unblocked }
   }
 
   extend(queue: QueueRow, moment: Moment, claims: readonly ClaimRef[], leaseMs: number): ExtendResult[] {

@@ -103,8 +103,8 @@ export class SqliteQueueService implements QueueService {
   async settle(settlements: readonly Settlement[]): Promise<SettleResult[]> {
     // The claim may carry its whole task, which need not travel back.
     const bare = settlements.map((settlement) => ({ ...settlement, claim: bareRef(settlement.claim) }))
-    const results = await this.#runOpen('settle', { settlements: bare })
-    if (settlements.some(({ outcome }) => outcome === 'retry' || outcome === 'release')) this.#tell()
+    const { results, unblocked } = await this.#runOpen('settle', { settlements: bare })
+    if (unblocked || settlements.some(({ outcome }) => outcome === 'retry' || outcome === 'release')) this.#tell()
     return results
   }
 
@@ -222,7 +222,7 @@ function capabilitiesOf(durability: Durability): Capabilities {
     maxDelayMs: Infinity,
     maxLeaseMs: Infinity,
     priority: 'aged',
-    keyOrder: false,
+    keyOrder: true,
     maxDedupWindowMs: Infinity,
     find: true,
     results: true,

@@ -33,6 +33,11 @@ const taskSchema = {
     id: { type: 'string', maxLength: TASK_BOUNDS.idChars, description: 'Default: a new one.' },
     priority: { type: 'integer', minimum: -TASK_BOUNDS.priority, maximum: TASK_BOUNDS.priority, default: 0 },
     key: { type: 'string', maxLength: TASK_BOUNDS.keyChars },
+    ordered: {
+      type: 'boolean',
+      default: false,
+      description: 'Starts only when the ordered tasks of its key that came before it are over for good. Needs a key.',
+    },
     delayMs: { type: 'number', minimum: 0, default: 0 },
     ttlMs: { type: 'number', minimum: 1 },
     dedupId: { type: 'string', maxLength: TASK_BOUNDS.dedupIdChars },
