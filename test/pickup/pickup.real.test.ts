@@ -41,16 +41,19 @@ describe('an idle consumer on SQLite picks up a task', () => {
     return percentile(Float64Array.from(waits).sort(), 0.5)
   }
 
-  // Shared test machines: a run that was starved of its cores says nothing.
-  it('of the same process in < 5 ms at the median', { retry: 2 }, async () => {
+  it('of the same process in < 5 ms at the median, or four commits where the disk is slow', async () => {
+    const commits: number[] = []
     for (let n = 0; n < COUNT; n++) {
       await sleep(systemClock, GAP_MS)
-      await queue.enqueue({ type: 't', payload: systemClock.monotonic() })
+      const called = systemClock.monotonic()
+      await queue.enqueue({ type: 't', payload: called })
+      commits.push(systemClock.monotonic() - called)
     }
-    expect(await median()).toBeLessThan(5)
+    const commit = percentile(Float64Array.from(commits).sort(), 0.5) as number
+    expect(await median()).toBeLessThan(Math.max(5, 4 * commit))
   })
 
-  it('of another process in < 25 ms at the median', { retry: 2 }, async () => {
+  it('of another process in < 25 ms at the median', async () => {
     const file = join(folder, 'q.db')
     const producer = spawn(process.execPath, [PRODUCER, file, String(COUNT), String(GAP_MS)], { stdio: 'inherit' })
     await once(producer, 'close')
