@@ -28,14 +28,23 @@ export { systemClock, VirtualClock } from './clock.ts'
 export type { Handler, HandlerContext, HandlerReturn } from './consumer/attempt.ts'
 export type { LearningConcurrency, LearningOptions, LimitEvent } from './consumer/concurrency.ts'
 export { adaptive, aimd } from './consumer/concurrency.ts'
+export type { StandsStill } from './consumer/circuit.ts'
 export type { ConsumerEvents, ConsumerState } from './consumer/events.ts'
 export { LeveledConsumer } from './consumer/leveled-consumer.ts'
-export type { ConsumerLimits, ConsumerOptions, Limits, RateOptions, RetryOptions } from './consumer/options.ts'
+export type {
+  BreakerOptions,
+  ConsumerLimits,
+  ConsumerOptions,
+  Limits,
+  RateOptions,
+  RetryOptions,
+} from './consumer/options.ts'
 export type { Completed, Dead, Outcome, Released, Retried } from './consumer/outcome.ts'
 export { complete, dead, release, retryIn } from './consumer/outcome.ts'
 export type { ErrorCode, ErrorDetails } from './errors.ts'
 export { ERROR_CODES, ForebayError } from './errors.ts'
 export type { LimitChange, LimitReason } from './flow/concurrency-limit.ts'
+export type { BreakerState } from './flow/breaker.ts'
 export type { EnqueueResult } from './queue/load-leveling-queue.ts'
 export { LoadLevelingQueue } from './queue/load-leveling-queue.ts'
 export type { Enqueued, QueueEvents, QueueOptions } from './queue/options.ts'

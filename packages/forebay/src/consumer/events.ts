@@ -2,6 +2,7 @@
 
 import type { StoredTask } from '../backends/queue-service.ts'
 import type { ForebayError } from '../errors.ts'
+import type { BreakerState } from '../flow/breaker.ts'
 import type { DeadReason, FailedAttempt } from '../task.ts'
 import type { LimitEvent } from './concurrency.ts'
 
@@ -33,6 +34,8 @@ export interface ConsumerEvents {
   held: { readonly delayMs: number }
   /** The limit on attempts at once changed, and why. */
   limit: LimitEvent
+  /** The circuit breaker changed its state. */
+  breaker: { readonly state: BreakerState; readonly reason: string }
   /** The backend could not be asked; the consumer goes on trying, next in `retryInMs`. */
   error: { readonly error: ForebayError; readonly retryInMs: number }
   state: { readonly state: ConsumerState }

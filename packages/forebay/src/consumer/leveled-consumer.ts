@@ -17,6 +17,7 @@ import { type CancelTimer, type Clock, sleep } from '../clock.ts'
 import { asForebayError, ForebayError } from '../errors.ts'
 import { Emitter, type Listener } from '../events.ts'
 import { fullJitter } from '../flow/backoff.ts'
+import type { BreakerCall } from '../flow/breaker.ts'
 import type { LoadLevelingQueue } from '../queue/load-leveling-queue.ts'
 import type { AnyTaskTypes, TaskTypes } from '../queue/task-types.ts'
 import { type RandomSource, systemRandom } from '../random.ts'
@@ -28,6 +29,8 @@ import {
   endWithoutRunning,
   type Handler,
 } from './attempt.ts'
+import { choosePermits } from './choose-permits.ts'
+import { Circuit, type StandsStill } from './circuit.ts'
 import { Concurrency, type LimitEvent, verdictOf } from './concurrency.ts'
 import type { ConsumerEvents, ConsumerState } from './events.ts'
 import { Heartbeat, type Lease } from './heartbeat.ts'
@@ -40,9 +43,8 @@ import {
   type Limits,
   withLimits,
 } from './options.ts'
-import { OwnPermits, type Permits } from './permits.ts'
+import type { Permits } from './permits.ts'
 import { BACKEND_BACKOFF, Settler } from './settler.ts'
-import { SharedPermits } from './shared-permits.ts'
 
 /** A task whose permit turns out to be further away than this goes back to the queue, for whoever may start it sooner. */
 const LONGEST_HOLD_MS = 1_000
@@ -75,6 +77,7 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
   readonly #settler: Settler
   readonly #permits: Permits
   readonly #concurrency: Concurrency
+  readonly #circuit: Circuit
   #limits: Limits
   #state: ConsumerState = 'stopped'
   #held: Held[] = []
@@ -110,19 +113,12 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
       onError,
     })
     this.#settler = new Settler(queue.service, this.#clock, this.#random, onError)
-    this.#permits = this.#makePermits(options.rate?.scope ?? 'queue', onError)
-  }
-
-  #makePermits(scope: 'queue' | 'process', onError: (error: ForebayError, retryInMs: number) => void): Permits {
-    const { pacer, backend } = this.#queue.service
-    if (scope === 'process') return new OwnPermits(this.#limits)
-    if (pacer) {
-      const [clock, random, backoff, onChange] = [this.#clock, this.#random, BACKEND_BACKOFF, () => this.#turn()]
-      return new SharedPermits(this.#limits, { pacer, clock, random, backoff, onChange, onError })
-    }
-    if (this.#limits.perSecond === Number.POSITIVE_INFINITY) return new OwnPermits(this.#limits)
-    const message = `The ${backend} backend can't keep one rate over all consumers of the queue; say rate.scope "process" if there is only one.`
-    throw new ForebayError('UNSUPPORTED', message, { path: 'rate.scope' })
+    this.#circuit = new Circuit(options.breaker ?? false, this.#clock, this.#random, (change) => {
+      this.#events.emit('breaker', change)
+    })
+    const [clock, random, backoff, onChange] = [this.#clock, this.#random, BACKEND_BACKOFF, () => this.#turn()]
+    const asking = { clock, random, backoff, onChange, onError }
+    this.#permits = choosePermits(queue.service, this.#limits, options.rate?.scope ?? 'queue', asking)
   }
 
   get state(): ConsumerState {
@@ -136,6 +132,11 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
   /** How many attempts run now. */
   get running(): number {
     return this.#running.size
+  }
+
+  /** Why nothing starts although it runs: its circuit breaker is open. */
+  get standsStill(): StandsStill | undefined {
+    return this.#state === 'running' ? this.#circuit.standsStill : undefined
   }
 
   /** Calls `listener` at each event; returns what takes it off again. */
@@ -235,6 +236,8 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
     this.#cancelTimer = undefined
     if (this.#state !== 'running') return
     const now = this.#clock.monotonic()
+    // What a claim that was under way brings while the breaker is open goes back as well.
+    if (this.#circuit.room(now) === 0) this.#letGo()
     while (this.#isStartable && Math.max(this.#permits.nextAt, this.#concurrency.nextStartAt) <= now) {
       this.#permits.take(now)
       this.#start(this.#held.shift() as Held)
@@ -244,12 +247,16 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
     const wanted = this.#wanted(now)
     if (wanted > 0 && !this.#claiming) this.#claim(wanted)
     const startAt = Math.max(this.#permits.wakeAt(now), this.#concurrency.nextStartAt)
-    const wakeAt = this.#isStartable ? startAt : this.#nextClaimAt(now)
+    const wakeAt = this.#isStartable ? startAt : (this.#circuit.openUntil ?? this.#nextClaimAt(now))
     if (wakeAt < Number.POSITIVE_INFINITY) this.#cancelTimer = this.#clock.after(wakeAt - now, () => this.#turn())
   }
 
   get #isStartable(): boolean {
-    return this.#held.length > 0 && this.#running.size < this.#concurrency.limit
+    return this.#held.length > 0 && this.#slots > 0
+  }
+
+  get #slots(): number {
+    return Math.min(this.#concurrency.limit - this.#running.size, this.#circuit.room(this.#clock.monotonic()))
   }
 
   /** When the next start is expected, by the rate and by what a quota leaves. */
@@ -259,16 +266,18 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
 
   /** How many tasks to claim now: what may start within the prefetch time, asked for when half of it is used up. */
   #wanted(now: number): number {
-    const slots = this.#concurrency.limit - this.#running.size
     const until = now + this.#permits.prefetchMs
-    const startable = Math.min(slots, this.#permits.startsUntil(until, now), this.#concurrency.startsUntil(until, now))
+    const startable = Math.min(
+      this.#slots,
+      this.#permits.startsUntil(until, now),
+      this.#concurrency.startsUntil(until, now),
+    )
     return this.#held.length <= startable / 2 ? startable - this.#held.length : 0
   }
 
   /** When the next permit comes so near that a task should be claimed for it; Infinity if something else will wake us. */
   #nextClaimAt(now: number): number {
-    const free = this.#concurrency.limit - this.#running.size - this.#held.length
-    if (this.#claiming || free <= 0) return Number.POSITIVE_INFINITY
+    if (this.#claiming || this.#slots <= this.#held.length) return Number.POSITIVE_INFINITY
     return Math.max(now, this.#expectedAt - this.#permits.prefetchMs)
   }
 
@@ -311,16 +320,18 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
     // In the map before it begins: a turn that its start sets off must count it.
     const entry = { attempt, done: Promise.resolve() }
     this.#running.set(held.lease, entry)
+    const call = this.#circuit.start()
     this.#events.emit('started', { task: held.claim.task, waitedMs: held.claim.waitedMs })
-    entry.done = this.#run(held, attempt)
+    entry.done = this.#run(held, attempt, call)
   }
 
-  async #run(held: Held, attempt: Attempt<Types>): Promise<void> {
+  async #run(held: Held, attempt: Attempt<Types>, call: BreakerCall | undefined): Promise<void> {
     const startedAt = this.#clock.monotonic()
     this.#concurrency.started(startedAt)
-    const ending = await attempt.run(this.#queue, this.#handler)
+    const ended = await attempt.run(this.#queue, this.#handler)
     const at = this.#clock.monotonic()
-    this.#concurrency.ended({ startedAt, at, result: verdictOf(ending), inFlight: this.#running.size })
+    this.#concurrency.ended({ startedAt, at, result: verdictOf(ended), inFlight: this.#running.size })
+    const ending = this.#circuit.end(call, ended, held.lease.lost, at - startedAt)
     if (ending.holdMs) this.#hold(ending.holdMs)
     if (!held.lease.lost) await this.#finish(held, ending, at - startedAt)
     this.#heartbeat.drop(held.lease)

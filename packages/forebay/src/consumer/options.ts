@@ -2,6 +2,7 @@
 
 import type { Clock } from '../clock.ts'
 import { ForebayError } from '../errors.ts'
+import type { BreakerSettings } from '../flow/breaker.ts'
 import type { RandomSource } from '../random.ts'
 import type { LearningConcurrency } from './concurrency.ts'
 
@@ -40,7 +41,29 @@ export interface ConsumerLimits {
   readonly timeoutMs?: number
 }
 
+/** When the consumer stops calling a downstream that fails; see flow/breaker.ts. */
+export interface BreakerOptions {
+  /** Opens at this share of failed calls, above 0, at most 1. Default 0.5. */
+  readonly failureRate?: number
+  /** Opens at this share of slow calls, above 0, at most 1. Default 1. */
+  readonly slowRate?: number
+  /** A call that takes this long or longer is slow, ms. Default: none is. */
+  readonly slowMs?: number
+  /** Fewer calls within the window decide nothing. Default 20. */
+  readonly minCalls?: number
+  /** Default 10,000. */
+  readonly windowMs?: number
+  /** The first open time, ms: at most this and at least half of it; it doubles at each opening in a row. Default 5,000. */
+  readonly openMs?: number
+  /** Default 60,000. */
+  readonly maxOpenMs?: number
+  /** So many tasks find out whether the downstream is back. Default 2. */
+  readonly probes?: number
+}
+
 export interface ConsumerOptions extends ConsumerLimits {
+  /** A circuit breaker: while it is open tasks wait in the queue and use up no attempts. Default false: none. */
+  readonly breaker?: BreakerOptions | false
   /** How long a claimed task stays ours without a heartbeat, ms. Default 30,000, at least 1,000. */
   readonly leaseMs?: number
   /** Keep each completed task's result for this long, ms. Default 0: not at all. */
@@ -118,6 +141,29 @@ function checkLearning({ kind, min = 1, max, initial = min }: LearningConcurrenc
   whole('concurrency.max', max, 1, 10_000)
   whole('concurrency.min', min, 1, max)
   whole('concurrency.initial', initial, min, max)
+}
+
+/** @throws ForebayError INVALID_OPTION. */
+export function breakerSettings(wish: BreakerOptions): BreakerSettings {
+  const settings: BreakerSettings = {
+    failureRate: wish.failureRate ?? 0.5,
+    slowRate: wish.slowRate ?? 1,
+    slowMs: wish.slowMs ?? Number.POSITIVE_INFINITY,
+    minCalls: wish.minCalls ?? 20,
+    windowMs: wish.windowMs ?? 10_000,
+    openMs: wish.openMs ?? 5_000,
+    maxOpenMs: wish.maxOpenMs ?? Math.max(60_000, wish.openMs ?? 0),
+    probes: wish.probes ?? 2,
+  }
+  between('breaker.failureRate', settings.failureRate, Number.MIN_VALUE, 1)
+  between('breaker.slowRate', settings.slowRate, Number.MIN_VALUE, 1)
+  if (wish.slowMs !== undefined) between('breaker.slowMs', wish.slowMs, 1, LONGEST_MS)
+  whole('breaker.minCalls', settings.minCalls, 1, 1_000_000)
+  between('breaker.windowMs', settings.windowMs, 100, LONGEST_MS)
+  between('breaker.openMs', settings.openMs, 1, LONGEST_MS)
+  between('breaker.maxOpenMs', settings.maxOpenMs, settings.openMs, LONGEST_MS)
+  whole('breaker.probes', settings.probes, 1, 1_000)
+  return settings
 }
 
 /** A week: a longer attempt or backoff is a mistake in the unit. */

@@ -1,0 +1,92 @@
+/**
+ * The consumer's side of the circuit breaker: what counts as a failure, and what becomes of a task that failed as a probe.
+ *
+ *     failed   a thrown error, a time-out, `retryIn`
+ *     good     completed, or `dead(reason)`: the downstream answered
+ *     none     released, unreadable, lease lost, stopped
+ *
+ * A failed probe found out about the downstream, not about its task: it goes back to the queue without having used an attempt.
+ */
+
+import type { Clock } from '../clock.ts'
+import { Breaker, type BreakerCall, type BreakerState, type CallResult } from '../flow/breaker.ts'
+import type { RandomSource } from '../random.ts'
+import type { Ending } from './attempt.ts'
+import { type BreakerOptions, breakerSettings } from './options.ts'
+
+/** Why a consumer that runs starts nothing. */
+export interface StandsStill {
+  readonly reason: string
+  /** Epoch milliseconds. */
+  readonly until: number
+}
+
+type OnChange = (change: { readonly state: BreakerState; readonly reason: string }) => void
+
+export class Circuit {
+  readonly #breaker: Breaker | undefined
+  readonly #clock: Clock
+  readonly #random: RandomSource
+  readonly #onChange: OnChange
+
+  /** @throws ForebayError INVALID_OPTION. */
+  constructor(breaker: BreakerOptions | false, clock: Clock, random: RandomSource, onChange: OnChange) {
+    this.#breaker = breaker ? new Breaker(breakerSettings(breaker)) : undefined
+    this.#clock = clock
+    this.#random = random
+    this.#onChange = onChange
+  }
+
+  /** How many more may start now; without a breaker, any number. */
+  room(now: number): number {
+    if (!this.#breaker) return Number.POSITIVE_INFINITY
+    return this.#watched(this.#breaker, (breaker) => breaker.room(now))
+  }
+
+  /** When probes may start, by the monotonic clock; undefined unless it is open. */
+  get openUntil(): number | undefined {
+    return this.#breaker?.state === 'open' ? this.#breaker.openUntil : undefined
+  }
+
+  get standsStill(): StandsStill | undefined {
+    if (!this.#breaker || this.openUntil === undefined) return undefined
+    const reason = `The circuit breaker is open: ${this.#breaker.reason}.`
+    return { reason, until: Math.round(this.#clock.now() + this.openUntil - this.#clock.monotonic()) }
+  }
+
+  start(): BreakerCall | undefined {
+    return this.#breaker?.start()
+  }
+
+  /** Counts an attempt's end; returns the ending to store. */
+  end(call: BreakerCall | undefined, ending: Ending, isLeaseLost: boolean, durationMs: number): Ending {
+    if (!this.#breaker || !call) return ending
+    const now = this.#clock.monotonic()
+    const result = isLeaseLost ? 'none' : resultOf(ending)
+    this.#watched(this.#breaker, (breaker) => breaker.end(call, result, durationMs, now, this.#random.next()))
+    if (!call.isProbe || result !== 'failed') return ending
+    // Not before the next probes, which others of the queue shall be.
+    return { outcome: 'release', delayMs: Math.max(0, (this.openUntil ?? now) - now) }
+  }
+
+  /** Tells of a change only after the breaker is done with it. */
+  #watched<Result>(breaker: Breaker, act: (breaker: Breaker) => Result): Result {
+    const before = breaker.state
+    const result = act(breaker)
+    if (breaker.state !== before) this.#onChange({ state: breaker.state, reason: breaker.reason })
+    return result
+  }
+}
+
+function resultOf(ending: Ending): CallResult {
+  switch (ending.outcome) {
+    case 'complete':
+      return 'good'
+    case 'retry':
+      return 'failed'
+    case 'dead':
+      return ending.reason === 'refused' ? 'good' : ending.reason === 'attempts-exhausted' ? 'failed' : 'none'
+    default:
+      return 'none'
+  }
+}
