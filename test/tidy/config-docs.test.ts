@@ -6,6 +6,7 @@ import { expect, test } from 'vitest'
 import type { z } from 'zod'
 import {
   adaptiveShape,
+  breakerShape,
   configShape,
   limitsShape,
   queueShape,
@@ -24,6 +25,7 @@ test.each([
   ['rate', rateShape],
   ['adaptive', adaptiveShape],
   ['retry', retryShape],
+  ['breaker', breakerShape],
   ['limits', limitsShape],
 ] as const)('%s', (title, shape) => {
   const [, section = ''] = page.split(new RegExp(`^#+ ${title}$`, 'm'))

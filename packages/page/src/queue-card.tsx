@@ -27,6 +27,7 @@ export function QueueCard({ figures, samples }: { figures: QueueFigures; samples
         </span>
         <PauseButton name={name} state={state} />
       </header>
+      {figures.standsStill && <p class="fault">{figures.standsStill.reason}</p>}
       <Picture figures={figures} samples={samples} />
       <Totals figures={figures} />
     </section>

@@ -91,6 +91,9 @@ queues:
     #   baseMs: 1000            # the n-th retry waits a random time up to baseMs * 2^(n-1)
     #   capMs: 60000
 
+    # Stop calling a target that fails, until probes find it well again: breaker: {} or its fields, see docs/configuration.md
+    # breaker: false
+
     # Beyond these it answers 429 with Retry-After.
     # maxDepth: 100000
     # maxBytes: 1073741824      # default: no bound

@@ -45,6 +45,7 @@ import {
 } from './options.ts'
 import type { Permits } from './permits.ts'
 import { BACKEND_BACKOFF, Settler } from './settler.ts'
+import { within } from './within.ts'
 
 /** A task whose permit turns out to be further away than this goes back to the queue, for whoever may start it sooner. */
 const LONGEST_HOLD_MS = 1_000
@@ -134,7 +135,7 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
     return this.#running.size
   }
 
-  /** Why nothing starts although it runs: its circuit breaker is open. */
+  /** Why nothing starts although it runs. */
   get standsStill(): StandsStill | undefined {
     return this.#state === 'running' ? this.#circuit.standsStill : undefined
   }
@@ -199,11 +200,11 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
     this.#letGo()
     await this.#claiming?.done
     const idle = this.#idle()
-    const inTime = await this.#within(graceMs, idle)
+    const inTime = await within(this.#clock, graceMs, idle)
     if (!inTime) {
       for (const { attempt } of this.#running.values()) attempt.giveBack()
       // A second grace: the first for handlers that do not obey their signal, the other for their outcomes to be stored.
-      if (!(await this.#within(2 * ABORT_GRACE_MS, idle))) this.#giveUp.abort()
+      if (!(await within(this.#clock, 2 * ABORT_GRACE_MS, idle))) this.#giveUp.abort()
     }
     await idle
     this.#cancelKeepAlive()
@@ -218,16 +219,6 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
     while (this.#running.size > 0 || this.#releasing.size > 0) {
       await Promise.all([...this.#releasing, ...[...this.#running.values()].map(({ done }) => done)])
     }
-  }
-
-  #within(ms: number, done: Promise<void>): Promise<boolean> {
-    return new Promise((resolve) => {
-      const cancel = this.#clock.after(ms, () => resolve(false))
-      void done.then(() => {
-        cancel()
-        resolve(true)
-      })
-    })
   }
 
   /** The one place where starts are decided. */
@@ -267,11 +258,8 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
   /** How many tasks to claim now: what may start within the prefetch time, asked for when half of it is used up. */
   #wanted(now: number): number {
     const until = now + this.#permits.prefetchMs
-    const startable = Math.min(
-      this.#slots,
-      this.#permits.startsUntil(until, now),
-      this.#concurrency.startsUntil(until, now),
-    )
+    const permitted = Math.min(this.#permits.startsUntil(until, now), this.#concurrency.startsUntil(until, now))
+    const startable = Math.min(this.#slots, permitted)
     return this.#held.length <= startable / 2 ? startable - this.#held.length : 0
   }
 

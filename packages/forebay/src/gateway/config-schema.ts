@@ -82,6 +82,19 @@ const adaptiveConcurrency = z.strictObject({
   adaptive: z.strictObject(adaptiveShape).refine(({ min, max }) => min <= max, 'min is at most max'),
 })
 
+const share = z.number().positive().max(1)
+
+export const breakerShape = {
+  failureRate: share.default(0.5),
+  slowRate: share.default(1),
+  slowMs: ms(1).default(30_000),
+  minCalls: count(1, 1_000_000).default(20),
+  windowMs: ms(100).default(10_000),
+  openMs: ms(1).default(5_000),
+  maxOpenMs: ms(1).default(60_000),
+  probes: count(1, 1_000).default(2),
+}
+
 export const retryShape = {
   maxAttempts: count(1, 1_000).default(3),
   baseMs: ms(0).default(1_000),
@@ -96,6 +109,8 @@ export const queueShape = {
   /** How many run at once, or within what bounds that is found. */
   concurrency: z.union([count(1, 10_000), adaptiveConcurrency]).default(8),
   retry: z.strictObject(retryShape).prefault({}),
+  /** Off unless it is configured: then it stops calling a target that fails. */
+  breaker: z.union([z.literal(false), z.strictObject(breakerShape)]).default(false),
   /** Whether it starts paused. */
   paused: z.boolean().default(false),
   maxDepth: count(1, Number.MAX_SAFE_INTEGER).default(100_000),
@@ -174,6 +189,6 @@ export function knownFields(path: readonly PropertyKey[]): string[] {
         ? limitsShape
         : third === undefined
           ? queueShape
-          : { target: targetShape, rate: rateShape, retry: retryShape }[String(third)]
+          : { target: targetShape, rate: rateShape, retry: retryShape, breaker: breakerShape }[String(third)]
   return Object.keys(shape ?? {})
 }

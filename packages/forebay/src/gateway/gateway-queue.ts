@@ -54,6 +54,7 @@ export class GatewayQueue {
     const handler = callbacks?.before(deliver, () => this.consumer.limits.maxAttempts) ?? deliver
     this.consumer = new LeveledConsumer(queue, handler, {
       ...limitsOf(settings),
+      breaker: settings.breaker,
       keepResultsMs: queue.service.capabilities.results ? (settings.keepResultsMs ?? config.keepResultsMs) : 0,
       random,
     })

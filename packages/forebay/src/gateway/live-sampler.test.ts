@@ -25,6 +25,7 @@ test('counts what came in, waits and goes out, by the second', async () => {
   expect(latest()).toMatchObject({
     name: 'orders',
     state: 'stopped',
+    standsStill: null,
     depth: { ready: 30, delayed: 0, inFlight: 0, dead: 0 },
     oldestReadyAgeMs: 1_000,
     perSecond: { offered: 40, accepted: 30, refused: 10, started: 0, completed: 0, retried: 0, dead: 0 },
@@ -34,6 +35,7 @@ test('counts what came in, waits and goes out, by the second', async () => {
   await clock.advance(2_000)
   expect(latest()).toMatchObject({
     state: 'running',
+    standsStill: null,
     perSecond: { offered: 0, started: 10, completed: 10 },
     totals: { offered: 40, accepted: 30, refused: 10 },
   })

@@ -6,6 +6,7 @@
 
 import type { Depth } from '../backends/queue-service.ts'
 import type { CancelTimer, Clock } from '../clock.ts'
+import type { StandsStill } from '../consumer/circuit.ts'
 import type { ConsumerState } from '../consumer/events.ts'
 import type { LeveledConsumer } from '../consumer/leveled-consumer.ts'
 import { Emitter, type Listener } from '../events.ts'
@@ -21,7 +22,7 @@ export const SAMPLES_KEPT = 300
 export interface LiveQueue {
   readonly name: string
   readonly queue: Pick<LoadLevelingQueue, 'depth'>
-  readonly consumer: Pick<LeveledConsumer, 'on' | 'state' | 'limits' | 'pause' | 'resume'>
+  readonly consumer: Pick<LeveledConsumer, 'on' | 'state' | 'standsStill' | 'limits' | 'pause' | 'resume'>
   readonly flow: Pick<FlowMeter, 'totals'>
 }
 
@@ -30,6 +31,8 @@ export type FlowCounts = Readonly<Record<Flow, number>>
 export interface LiveFigures {
   readonly name: string
   readonly state: ConsumerState
+  /** Why nothing starts although it runs. */
+  readonly standsStill: StandsStill | null
   /** How many tasks are in each place; null while the backend does not answer. */
   readonly depth: Pick<Depth, 'ready' | 'delayed' | 'inFlight' | 'dead'> | null
   readonly oldestReadyAgeMs: number | null
@@ -135,6 +138,7 @@ function figuresOf({ name, consumer }: LiveQueue, counted: Counted, depth: Depth
   return {
     name,
     state: consumer.state,
+    standsStill: consumer.standsStill ?? null,
     depth: depth ? { ready: depth.ready, delayed: depth.delayed, inFlight: depth.inFlight, dead: depth.dead } : null,
     oldestReadyAgeMs: depth?.oldestReadyAgeMs ?? null,
     ...counted,

@@ -9,6 +9,7 @@ export async function queueView({ name, settings, queue, consumer, replies, flow
   return {
     name,
     state: consumer.state,
+    standsStill: consumer.standsStill ?? null,
     // Without its query, which may hold a key.
     target: `${origin}${pathname}`,
     limits: { rate: { perSecond, rampMs }, concurrency, maxAttempts, timeoutMs, maxDepth: settings.maxDepth },

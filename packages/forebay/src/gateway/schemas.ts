@@ -55,6 +55,10 @@ export const SCHEMAS = {
   Queue: object({
     name: text,
     state: { enum: ['running', 'paused', 'stopping', 'stopped'] },
+    standsStill: {
+      anyOf: [object({ reason: text, until: epochMs }), { type: 'null' }],
+      description: 'Why nothing starts although it runs: its circuit breaker is open.',
+    },
     target: text,
     limits: object({
       rate: object({ perSecond: number, rampMs: number }),
