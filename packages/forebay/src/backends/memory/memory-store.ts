@@ -15,6 +15,7 @@ import type {
   PushResult,
   Settlement,
   SettleResult,
+  StoredTask,
 } from '../queue-service.ts'
 import { rankOf } from '../rank.ts'
 import { DeadShelf } from './dead-shelf.ts'
@@ -27,6 +28,18 @@ interface Remembered {
   readonly id: string
   readonly type: string
   readonly payload: string
+}
+
+/** Stands in for a task that is no more. */
+const FORGOTTEN: StoredTask = {
+  id: '',
+  type: '',
+  payload: '',
+  createdAt: 0,
+  attempts: 0,
+  priority: 0,
+  headers: {},
+  failures: [],
 }
 
 const soonerDue = (a: Entry, b: Entry) => a.due < b.due || (a.due === b.due && a.order < b.order)
@@ -265,6 +278,9 @@ export class MemoryStore {
     this.#entries.delete(entry.task.id)
     this.#bytes -= entry.bytes
     this.#unblockNext(entry, now)
+    // An entry that waited long is in V8's old space, where dead things keep young ones alive until the next full collection:
+    // the copy that its claim made would be moved there too, and the pauses for small collections grow several times as long.
+    entry.task = FORGOTTEN
   }
 }
 
