@@ -114,7 +114,9 @@ export class Attempt<Types extends TaskTypes> {
       const onAbort = () => {
         cancelGrace = clock.after(ABORT_GRACE_MS, () => reject(signal.reason))
       }
-      signal.addEventListener('abort', onAbort, { once: true })
+      // An asynchronous schema may have taken so long that the attempt is told to end before its handler begins.
+      if (signal.aborted) onAbort()
+      else signal.addEventListener('abort', onAbort, { once: true })
       work()
         .then(resolve, reject)
         .finally(() => {
