@@ -71,13 +71,18 @@ test('a parked claim costs next to no processor time', async () => {
   const controller = new AbortController()
   const parked = queue.claim({ max: 1, leaseMs: 30_000, waitMs: 60_000, signal: controller.signal })
   await queue.depth()
-  const spanMs = 3_000
-  const before = process.cpuUsage()
-  await sleep(systemClock, spanMs)
-  const { user, system } = process.cpuUsage(before)
+  // What polls does so in every span; what only the test runner or a collection of garbage costs falls into some.
+  const spanMs = 600
+  const shares: number[] = []
+  for (let span = 0; span < 5; span++) {
+    const before = process.cpuUsage()
+    await sleep(systemClock, spanMs)
+    const { user, system } = process.cpuUsage(before)
+    shares.push((user + system) / 1_000 / spanMs)
+  }
   controller.abort()
   expect(await parked).toEqual([])
-  expect((user + system) / 1_000 / spanMs).toBeLessThan(0.01)
+  expect(shares.sort((a, b) => a - b)[2]).toBeLessThan(0.01)
 })
 
 test('a parked claim does not outlive what waits for it: an idle queue lets the process end', async () => {
