@@ -1,7 +1,9 @@
 import { defineConfig } from 'vitest/config'
 
-/** Tests that run real processes, real sockets or a browser, or that measure real time: one file after another. */
-const IN_REAL_TIME = ['**/*.real.test.ts', 'test/{e2e,browser,package,gateway,faults}/**/*.test.ts']
+/** Tests that run real processes, real sockets or a browser: one file after another. A failure is a failure. */
+const WITH_PROCESSES = ['test/{e2e,browser,package,gateway,faults}/**/*.test.ts']
+/** Tests that measure real time: on a starved machine they fail without a fault of the code. */
+const IN_REAL_TIME = ['**/*.real.test.ts']
 /** Tools that read the whole tree: lint, types, imports, dead code. */
 const OF_THE_TREE = ['test/tidy/**/*.test.ts']
 const NEVER = ['**/node_modules/**', '**/dist/**']
@@ -16,16 +18,27 @@ export default defineConfig({
           include: OF_THE_TREE,
           exclude: NEVER,
           testTimeout: 120_000,
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 4 },
         },
       },
       {
         test: {
           name: 'unit',
           include: ['packages/*/src/**/*.test.{ts,tsx}', 'test/**/*.test.ts'],
-          exclude: [...NEVER, ...OF_THE_TREE, ...IN_REAL_TIME],
+          exclude: [...NEVER, ...OF_THE_TREE, ...WITH_PROCESSES, ...IN_REAL_TIME],
           testTimeout: 15_000,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          name: 'processes',
+          include: WITH_PROCESSES,
+          exclude: [...NEVER, ...IN_REAL_TIME],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          fileParallelism: false,
+          sequence: { groupOrder: 2 },
         },
       },
       {
@@ -38,7 +51,7 @@ export default defineConfig({
           // A machine that starves a run of its cores for a moment says nothing about the code; three times in a row does.
           retry: 2,
           fileParallelism: false,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
         },
       },
     ],
