@@ -6,7 +6,7 @@
  */
 
 const BASE = ['task', 'errors', 'clock', 'random', 'events', 'group-commit']
-const PORT = ['backends/queue-service', 'backends/shared-pacer', 'backends/open-backend']
+const PORT = ['backends/queue-service', 'backends/shared-state', 'backends/open-backend']
 
 /** What each folder may import besides its own files, `errors` and the base. */
 const MAY_IMPORT = {

@@ -10,12 +10,12 @@ import { LoadLevelingQueue } from '../../packages/forebay/src/queue/load-levelin
 const [file, perSecond] = process.argv.slice(2)
 const queue = await LoadLevelingQueue.open(`sqlite:${file}`)
 let reservations = 0
-const pacer = queue.service.pacer
-if (pacer) {
-  const reserve = pacer.reserve.bind(pacer)
-  pacer.reserve = (request) => {
+const { shared } = queue.service
+if (shared) {
+  const apply = shared.apply.bind(shared)
+  shared.apply = (cell, step) => {
     reservations++
-    return reserve(request)
+    return apply(cell, step)
   }
 }
 const consumer = new LeveledConsumer(

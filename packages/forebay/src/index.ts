@@ -14,6 +14,8 @@ export type {
   ExtendResult,
   FoundTask,
   KeptResult,
+  KeyLimits,
+  Newcomer,
   NewTask,
   PushResult,
   QueueService,
@@ -22,7 +24,7 @@ export type {
   StoredTask,
   Totals,
 } from './backends/queue-service.ts'
-export type { SharedPacer, SlotRequest, Slots } from './backends/shared-pacer.ts'
+export type { Applied, SharedState } from './backends/shared-state.ts'
 export type { CancelTimer, Clock } from './clock.ts'
 export { systemClock, VirtualClock } from './clock.ts'
 export type { Handler, HandlerContext, HandlerReturn } from './consumer/attempt.ts'

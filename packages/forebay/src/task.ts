@@ -25,6 +25,11 @@ export interface TaskInput<Type extends string = string, Payload = unknown> {
    * expired or dropped. Needs a `key`. Default false.
    */
   readonly ordered?: boolean
+  /**
+   * What it costs of a rate that counts costs, such as the tokens of a request to a language model: above 0, at most
+   * 1,000,000,000. It is also what its key is charged in the fair order among keys. Default 1.
+   */
+  readonly cost?: number
   /** Not before this many milliseconds from now. Default 0. */
   readonly delayMs?: number
   /** If it has not started within this many milliseconds it expires and never runs. Default: never. */
@@ -57,6 +62,7 @@ export interface Task<Type extends string = string, Payload = unknown> {
   readonly attempts: number
   readonly priority: number
   readonly key?: string
+  readonly cost: number
   readonly headers: Readonly<Record<string, string>>
   /** The last failed attempts, oldest first; as many as the backend keeps. */
   readonly failures: readonly FailedAttempt[]
@@ -78,6 +84,7 @@ export const TASK_BOUNDS = {
   keyChars: 256,
   dedupIdChars: 256,
   priority: 1_000,
+  cost: 1_000_000_000,
   headersBytes: 8_192,
   /** A failure's message is cut to this many characters before it is kept. */
   failureMessageChars: 1_000,

@@ -15,7 +15,7 @@
 
 import type { ForebayError } from '../errors.ts'
 import type { DeadReason, FailedAttempt, TaskId } from '../task.ts'
-import type { SharedPacer } from './shared-pacer.ts'
+import type { SharedState } from './shared-state.ts'
 
 /** A task on its way into a backend: validated, its payload already JSON text. */
 export interface NewTask {
@@ -26,6 +26,13 @@ export interface NewTask {
   readonly key?: string
   /** Becomes ready only when no earlier ordered task of its key is queued. Needs a key. Default false. */
   readonly ordered?: boolean
+  /**
+   * The weight of its key, above 0: it then waits in its key's own line, and the lines are served fairly (flow/fair-order.ts).
+   * Undefined: it waits in the common line, which is one line among the others, of weight 1. Needs a key.
+   */
+  readonly weight?: number
+  /** What its start costs of a rate that counts costs, and what its key's line is charged. Default 1. */
+  readonly cost?: number
   readonly delayMs: number
   readonly ttlMs?: number
   readonly dedup?: Dedup
@@ -43,11 +50,17 @@ export interface Bounds {
   readonly maxDepth?: number
   /** Bytes of payload. */
   readonly maxBytes?: number
+  /**
+   * What gives way at a bound. `reject`: the newcomer is `full`. `drop-oldest`: the ready task that was pushed first.
+   * `drop-lowest-priority`: the ready task of the lowest priority that was pushed last, if that is lower than the newcomer's.
+   * What is dropped is gone, counted as dropped. If nothing can give way the newcomer is `full`. Default `reject`.
+   */
+  readonly overflow?: 'reject' | 'drop-oldest' | 'drop-lowest-priority'
 }
 
 export type PushResult =
-  /** Durable, as `capabilities.durability` says. */
-  | { readonly status: 'accepted'; readonly id: TaskId }
+  /** Durable, as `capabilities.durability` says. `dropped` had to give way to it. */
+  | { readonly status: 'accepted'; readonly id: TaskId; readonly dropped?: readonly TaskId[] }
   /** Nothing stored: a task with this id is queued, or the dedup id was seen within its window. `id` is the first one's. */
   | { readonly status: 'duplicate'; readonly id: TaskId }
   /** Nothing stored: the dedup id was seen with another type or payload. `id` is the first one's. */
@@ -63,6 +76,16 @@ export interface ClaimRequest {
   readonly waitMs: number
   /** Ends the wait early: the call resolves with what it was granted, possibly nothing. A grant is never lost. */
   readonly signal?: AbortSignal
+  /** For each key that has its own line (`weight`), over all processes. The last claim's limits rule. Default: none. */
+  readonly perKey?: KeyLimits
+}
+
+/** A key at one of its limits is passed over: it holds up no other. */
+export interface KeyLimits {
+  /** So many in flight at once. */
+  readonly concurrency?: number
+  /** So many grants a second, evenly spaced. */
+  readonly perSecond?: number
 }
 
 export interface StoredTask {
@@ -74,6 +97,7 @@ export interface StoredTask {
   readonly attempts: number
   readonly priority: number
   readonly key?: string
+  readonly cost: number
   readonly headers: Readonly<Record<string, string>>
   readonly failures: readonly FailedAttempt[]
 }
@@ -134,7 +158,12 @@ export interface Depth {
   readonly bytes: number | undefined
   /** Since the queue was made. */
   readonly totals: Totals | undefined
+  /** How many ready tasks are to be granted before the newcomer that was asked about; undefined if none was, or it can't say. */
+  readonly ahead?: number
 }
+
+/** A task that might be pushed now, as far as its place depends on it. */
+export type Newcomer = Pick<NewTask, 'key' | 'weight' | 'priority'>
 
 /** accepted = ready + delayed + inFlight + dead + completed + expired + dropped, always. */
 export interface Totals {
@@ -187,6 +216,16 @@ export interface Capabilities {
   readonly priority: 'aged' | 'strict' | 'none'
   /** Whether `ordered` tasks with one key run one after another, in the order of their push. */
   readonly keyOrder: boolean
+  /** Whether each key's line (`weight`) gets its fair share. */
+  readonly fairness: boolean
+  /** Whether a claim's `perKey` limits are kept. */
+  readonly keyLimits: boolean
+  /** Whether the bounds' `overflow` may drop tasks. */
+  readonly eviction: boolean
+  /** Whether `depth` can tell a newcomer's place. */
+  readonly ahead: boolean
+  /** Whether `push` can be part of the caller's own transaction. */
+  readonly transactions: boolean
   /** The longest dedup window; 0: none. */
   readonly maxDedupWindowMs: number
   /** Whether `find` can look up a queued task, and whether `keep` results are kept. */
@@ -202,20 +241,24 @@ export interface QueueService {
   /** For messages: `sqlite`, `memory`, ... */
   readonly backend: string
   readonly capabilities: Capabilities
-  /** Stores the tasks, in order, each on its own merits; resolves when they are durable. */
-  push(tasks: readonly NewTask[], bounds?: Bounds): Promise<PushResult[]>
+  /**
+   * Stores the tasks, in order, each on its own merits; resolves when they are durable.
+   * @param transaction The caller's own client of this engine, within a transaction: the tasks are there when it commits.
+   */
+  push(tasks: readonly NewTask[], bounds?: Bounds, transaction?: unknown): Promise<PushResult[]>
   /** Grants ready tasks, in the queue's order, each under a fresh token. An empty answer means that the wait is over. */
   claim(request: ClaimRequest): Promise<Claim[]>
   /** Ends claims. Resolves when the outcomes are as durable as a push. */
   settle(settlements: readonly Settlement[]): Promise<SettleResult[]>
   /** Prolongs leases: each then ends `leaseMs` from now. */
   extend(claims: readonly ClaimRef[], leaseMs: number): Promise<ExtendResult[]>
-  depth(): Promise<Depth>
+  /** @param newcomer Tells its place as well. */
+  depth(newcomer?: Newcomer): Promise<Depth>
   /** What is known of each id; undefined for nothing. */
   find(ids: readonly TaskId[]): Promise<(FoundTask | undefined)[]>
   readonly dead: DeadLetters
-  /** One rate for all consumers of the queue; undefined where the engine has no atomic state for it. */
-  readonly pacer?: SharedPacer
+  /** What all consumers of the queue keep together (rate, concurrency); undefined where the engine has no atomic state. */
+  readonly shared?: SharedState
   /** Ends waits, lets go of the engine; works twice. Leased tasks stay leased until their leases end. */
   close(): Promise<void>
 }

@@ -119,7 +119,7 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
     })
     const [clock, random, backoff, onChange] = [this.#clock, this.#random, BACKEND_BACKOFF, () => this.#turn()]
     const asking = { clock, random, backoff, onChange, onError }
-    this.#permits = choosePermits(queue.service, this.#limits, options.rate?.scope ?? 'queue', asking)
+    this.#permits = choosePermits(queue.service, this.#limits.flow, options.rate?.scope ?? 'queue', asking)
   }
 
   get state(): ConsumerState {
@@ -176,7 +176,7 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
   update(limits: ConsumerLimits): void {
     this.#limits = withLimits(this.#limits, limits)
     this.#concurrency.change(this.#limits)
-    this.#permits.change(this.#limits, this.#clock.monotonic())
+    this.#permits.change(this.#limits.flow, this.#clock.monotonic())
     // A claim that is under way was sized by the old limits.
     this.#claiming?.abort.abort()
     this.#turn()
@@ -230,11 +230,15 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
     // What a claim that was under way brings while the breaker is open goes back as well.
     if (this.#circuit.room(now) === 0) this.#letGo()
     while (this.#isStartable && Math.max(this.#permits.nextAt, this.#concurrency.nextStartAt) <= now) {
-      this.#permits.take(now)
-      this.#start(this.#held.shift() as Held)
+      const held = this.#held.shift() as Held
+      this.#permits.take(now, held.claim.task.cost)
+      this.#start(held)
     }
     if (this.#expectedAt > now + LONGEST_HOLD_MS) this.#releaseHeld()
-    this.#permits.provide(this.#held.length, now)
+    this.#permits.provide(
+      this.#held.map(({ claim }) => claim.task.cost),
+      now,
+    )
     const wanted = this.#wanted(now)
     if (wanted > 0 && !this.#claiming) this.#claim(wanted)
     const startAt = Math.max(this.#permits.wakeAt(now), this.#concurrency.nextStartAt)

@@ -3,12 +3,24 @@
 import type { Clock } from '../clock.ts'
 import { ForebayError } from '../errors.ts'
 import type { BreakerSettings } from '../flow/breaker.ts'
+import type { FlowLimit, FlowSettings } from '../flow/flow-limits.ts'
 import type { RandomSource } from '../random.ts'
 import type { LearningConcurrency } from './concurrency.ts'
 
-export interface RateOptions {
-  /** Starts per second, above 0, at most 50,000. */
-  readonly perSecond: number
+/** One limit on the flow. The rate is given in one of three units: above 0, at most 50,000 a second where tasks are counted. */
+export interface RateLimit {
+  readonly perSecond?: number
+  readonly perMinute?: number
+  readonly perHour?: number
+  /** How many of what it counts may go at once after a rest, beyond the first: default 0, the flow is level. */
+  readonly burst?: number
+  /** `tasks`: each start is one. `cost`: each is what its task costs, such as tokens. Default `tasks`. */
+  readonly counts?: 'tasks' | 'cost'
+}
+
+export interface RateOptions extends RateLimit {
+  /** Further limits, which all hold together with this one. Default: none. */
+  readonly also?: readonly RateLimit[]
   /** After idleness, a pause or a hold the rate climbs to `perSecond` over this many milliseconds. Default 500. 0: at once. */
   readonly rampMs?: number
   /**
@@ -76,9 +88,10 @@ export interface ConsumerOptions extends ConsumerLimits {
 
 /** The limits with every default in its place. */
 export interface Limits {
-  /** Infinity: no limit. */
+  /** Of the first limit on the rate; Infinity: no limit. */
   readonly perSecond: number
-  readonly rampMs: number
+  /** All limits on the rate. */
+  readonly flow: FlowSettings
   /** In force now. */
   readonly concurrency: number
   /** How the concurrency is found; undefined where it is fixed. */
@@ -90,7 +103,7 @@ export interface Limits {
 
 export const DEFAULT_LIMITS: Limits = {
   perSecond: Number.POSITIVE_INFINITY,
-  rampMs: 500,
+  flow: { limits: [{ perSecond: Number.POSITIVE_INFINITY, burst: 0, counts: 'tasks' }], rampMs: 500 },
   concurrency: 1,
   learning: undefined,
   maxAttempts: 3,
@@ -106,9 +119,10 @@ export const DEFAULT_LEASE_MS = 30_000
  */
 export function withLimits(current: Limits, wish: ConsumerLimits): Limits {
   const { rate, concurrency, retry, timeoutMs } = wish
+  const flow = rate === null ? DEFAULT_LIMITS.flow : rate ? withRate(current.flow, rate) : current.flow
   const next: Limits = {
-    perSecond: rate === null ? Number.POSITIVE_INFINITY : (rate?.perSecond ?? current.perSecond),
-    rampMs: rate?.rampMs ?? current.rampMs,
+    perSecond: (flow.limits[0] as FlowLimit).perSecond,
+    flow,
     ...(concurrency === undefined
       ? { concurrency: current.concurrency, learning: current.learning }
       : spelledOut(concurrency)),
@@ -116,8 +130,6 @@ export function withLimits(current: Limits, wish: ConsumerLimits): Limits {
     backoff: { baseMs: retry?.baseMs ?? current.backoff.baseMs, capMs: retry?.capMs ?? current.backoff.capMs },
     timeoutMs: timeoutMs ?? current.timeoutMs,
   }
-  if (rate) between('rate.perSecond', next.perSecond, Number.MIN_VALUE, 50_000)
-  between('rate.rampMs', next.rampMs, 0, 3_600_000)
   if (next.learning) checkLearning(next.learning)
   else whole('concurrency', next.concurrency, 1, 10_000)
   whole('retry.maxAttempts', next.maxAttempts, 1, 1_000)
@@ -126,6 +138,51 @@ export function withLimits(current: Limits, wish: ConsumerLimits): Limits {
   between('timeoutMs', next.timeoutMs, 1, LONGEST_MS)
   return next
 }
+
+/** What a wish names replaces what stands; limits that are the same stay the same object, so that nothing begins anew. */
+function withRate(current: FlowSettings, wish: RateOptions): FlowSettings {
+  const rampMs = wish.rampMs ?? current.rampMs
+  between('rate.rampMs', rampMs, 0, 3_600_000)
+  const [first, ...others] = current.limits as [FlowLimit, ...FlowLimit[]]
+  const limits = [
+    limitOf('rate', wish, first),
+    ...(wish.also?.map((limit, index) => limitOf(`rate.also.${index}`, limit, undefined)) ?? others),
+  ]
+  const same = JSON.stringify(limits) === JSON.stringify(current.limits)
+  return { limits: same ? current.limits : limits, rampMs }
+}
+
+const UNITS = { perSecond: 1, perMinute: 60, perHour: 3_600 } as const
+
+function limitOf(path: string, wish: RateLimit, current: FlowLimit | undefined): FlowLimit {
+  const counts = wish.counts ?? current?.counts ?? 'tasks'
+  if (counts !== 'tasks' && counts !== 'cost') {
+    throw new ForebayError('INVALID_OPTION', `${path}.counts is "tasks" or "cost", not ${String(counts)}.`, {
+      path: `${path}.counts`,
+    })
+  }
+  const burst = wish.burst ?? current?.burst ?? 0
+  between(`${path}.burst`, burst, 0, MOST_PER_SECOND[counts])
+  return { perSecond: perSecondOf(path, wish, counts) ?? current?.perSecond ?? unnamed(path), burst, counts }
+}
+
+function perSecondOf(path: string, wish: RateLimit, counts: FlowLimit['counts']): number | undefined {
+  const named = Object.keys(UNITS).filter((unit) => wish[unit as keyof typeof UNITS] !== undefined)
+  const [unit] = named as (keyof typeof UNITS)[]
+  if (unit === undefined) return undefined
+  if (named.length > 1) {
+    const message = `${path} names ${named.join(' and ')}; it is one of them. A second limit stands in rate.also.`
+    throw new ForebayError('INVALID_OPTION', message, { path })
+  }
+  between(`${path}.${unit}`, wish[unit], Number.MIN_VALUE, MOST_PER_SECOND[counts] * UNITS[unit])
+  return (wish[unit] as number) / UNITS[unit]
+}
+
+function unnamed(path: string): never {
+  throw new ForebayError('INVALID_OPTION', `${path} names no rate: perSecond, perMinute or perHour.`, { path })
+}
+
+const MOST_PER_SECOND = { tasks: 50_000, cost: 1_000_000_000 } as const
 
 function spelledOut(concurrency: number | LearningConcurrency): Pick<Limits, 'concurrency' | 'learning'> {
   return typeof concurrency === 'number'

@@ -1,6 +1,6 @@
 /** Permits: what the consumer's loop asks before each start. From a pacer of its own, or from a rate that all processes share. */
 
-import { Pacer, type PacerSettings } from '../flow/pacer.ts'
+import { FlowLimits, type FlowSettings } from '../flow/flow-limits.ts'
 
 export interface Permits {
   /** Tasks are claimed this long before their permits fall due, ms. */
@@ -11,66 +11,76 @@ export interface Permits {
   readonly expectedAt: number
   /** When a task that waits for its permit should look again; Infinity if `onChange` will tell. */
   wakeAt(now: number): number
-  /** Uses the permit of `nextAt`, which has come. */
-  take(now: number): void
+  /** Uses the permit of `nextAt`, which has come, for a task of this cost. */
+  take(now: number, cost: number): void
+  /** A task that has started cost so much more than was taken for it. */
+  charge(cost: number, now: number): void
   /** How many starts are expected until then, the next one included. */
   startsUntil(until: number, now: number): number
-  /** So many claimed tasks wait for their permits. */
-  provide(waiting: number, now: number): void
+  /** Tasks of these costs are claimed and wait for their permits, in this order. */
+  provide(costs: readonly number[], now: number): void
   /** Nothing starts before `until`. */
   hold(until: number, now: number): void
   /** The consumer stood still by somebody's will. */
   rest(): void
   /** What was provided and not used is not needed now. */
   letGo(): void
-  change(settings: PacerSettings, now: number): void
+  change(settings: FlowSettings, now: number): void
 }
 
 /** Longer than a claim takes, far shorter than any lease. */
 const PREFETCH_MS = 100
 
+export function isUnlimited({ limits }: FlowSettings): boolean {
+  return limits.every(({ perSecond }) => perSecond === Number.POSITIVE_INFINITY)
+}
+
 /** The rate of this consumer alone. */
 export class OwnPermits implements Permits {
   readonly prefetchMs = PREFETCH_MS
-  readonly #pacer: Pacer
+  readonly #flow: FlowLimits
 
-  constructor(settings: PacerSettings) {
-    this.#pacer = new Pacer(settings)
+  constructor(settings: FlowSettings) {
+    this.#flow = new FlowLimits(settings)
   }
 
   get nextAt(): number {
-    return this.#pacer.nextAt
+    return this.#flow.nextAt
   }
 
   get expectedAt(): number {
-    return this.#pacer.nextAt
+    return this.#flow.nextAt
   }
 
   wakeAt(): number {
-    return this.#pacer.nextAt
+    return this.#flow.nextAt
   }
 
-  take(now: number): void {
-    this.#pacer.take(now)
+  take(now: number, cost: number): void {
+    this.#flow.take(now, cost)
+  }
+
+  charge(cost: number, now: number): void {
+    this.#flow.charge(cost, now)
   }
 
   startsUntil(until: number, now: number): number {
-    return this.#pacer.startsUntil(until, now)
+    return this.#flow.startsUntil(until, now)
   }
 
   provide(): void {}
 
   hold(until: number): void {
-    this.#pacer.hold(until)
+    this.#flow.hold(until)
   }
 
   rest(): void {
-    this.#pacer.rest()
+    this.#flow.rest()
   }
 
   letGo(): void {}
 
-  change(settings: PacerSettings, now: number): void {
-    this.#pacer.change(settings, now)
+  change(settings: FlowSettings, now: number): void {
+    this.#flow.change(settings, now)
   }
 }

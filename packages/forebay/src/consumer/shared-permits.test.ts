@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { MemoryQueueService } from '../backends/memory/memory-queue-service.ts'
-import type { SharedPacer } from '../backends/shared-pacer.ts'
+import type { QueueService } from '../backends/queue-service.ts'
+import type { SharedState } from '../backends/shared-state.ts'
 import { VirtualClock } from '../clock.ts'
 import { LoadLevelingQueue } from '../queue/load-leveling-queue.ts'
 import { seededRandom } from '../random.ts'
@@ -28,6 +29,16 @@ async function shared(
   const fill = (count: number) =>
     queue.enqueueMany(Array.from({ length: count }, (_, payload) => ({ type: 't', payload })))
   return { clock, queue, consumers: all, starts, fill }
+}
+
+/** Called before each step that is applied to the shared state. */
+function intercept(service: QueueService, before: () => void): void {
+  const shared = service.shared as SharedState
+  const apply = shared.apply.bind(shared)
+  shared.apply = async (cell, step) => {
+    before()
+    return apply(cell, step)
+  }
 }
 
 const gapsOf = (starts: readonly { readonly at: number }[]) =>
@@ -80,13 +91,10 @@ describe('a rate that belongs to the queue', () => {
       rate: { perSecond: 1_000, rampMs: 0 },
       concurrency: 1_000,
     })
-    const pacer = queue.service.pacer as SharedPacer
-    const reserve = pacer.reserve.bind(pacer)
     let calls = 0
-    pacer.reserve = (request) => {
+    intercept(queue.service, () => {
       calls++
-      return reserve(request)
-    }
+    })
     await fill(10_000)
     await consumers[0]?.start()
     await clock.advance(5_000)
@@ -120,10 +128,10 @@ describe('a rate that belongs to the queue', () => {
 
   it('goes on when the engine could not be asked, and tells', async () => {
     const { clock, queue, consumers, starts, fill } = await shared(1)
-    const pacer = queue.service.pacer as SharedPacer
-    const reserve = pacer.reserve.bind(pacer)
     let failures = 3
-    pacer.reserve = (request) => (failures-- > 0 ? Promise.reject(new Error('gone fishing')) : reserve(request))
+    intercept(queue.service, () => {
+      if (failures-- > 0) throw new Error('gone fishing')
+    })
     const errors: string[] = []
     consumers[0]?.on('error', ({ error }) => errors.push(error.code))
     await fill(100)
@@ -144,7 +152,7 @@ describe('a rate that belongs to the queue', () => {
     await clock.advance(1_000)
     expect(starts.length).toBeGreaterThan(195)
     await Promise.all(consumers.map((consumer) => consumer.stop()))
-    Object.defineProperty(queue.service, 'pacer', { value: undefined })
+    Object.defineProperty(queue.service, 'shared', { value: undefined })
     expect(() => new LeveledConsumer(queue, () => undefined, FAST)).toThrow(/can't keep one rate over all consumers/)
     expect(() => new LeveledConsumer(queue, () => undefined)).not.toThrow()
   })

@@ -3,20 +3,23 @@
  * that no slot goes to a process that has nothing to start.
  *
  *     reserving   a request is under way, or waits after one that failed; its answer sets off the loop's next turn
- *     slots       reserved starts, ascending, by this process's monotonic clock
+ *     slots       reserved starts, ascending, by this process's monotonic clock, each with the cost that was reserved
+ *     charge      what the tasks that started cost more than that; booked with the next reservation
  *
  * A slot is used when it has come, by up to `toleranceMs` late; after that it is discarded, never used late, so that a
  * process that was blocked releases no burst. Where the engine does not know the offset between its clock and ours, it is taken
  * from the middle of the request; its error is at most half of a round trip.
  */
 
-import type { SharedPacer, Slots } from '../backends/shared-pacer.ts'
+import type { Applied, SharedState } from '../backends/shared-state.ts'
 import type { Clock } from '../clock.ts'
 import { asForebayError, type ForebayError } from '../errors.ts'
 import { type BackoffSettings, fullJitter } from '../flow/backoff.ts'
-import type { PacerSettings } from '../flow/pacer.ts'
+import { type FlowSettings, startsWithin } from '../flow/flow-limits.ts'
+import type { ReserveStep } from '../flow/shared-flow.ts'
+import type { Step } from '../flow/shared-steps.ts'
 import type { RandomSource } from '../random.ts'
-import type { Permits } from './permits.ts'
+import { isUnlimited, type Permits } from './permits.ts'
 
 /** So that a process needs fewer than ten reservations a second: a batch lasts for half of this, at least. */
 const PREFETCH_MS = 250
@@ -30,8 +33,16 @@ const TOLERANCE_INTERVALS = 0.5
 
 const LEAD_WEIGHT = 0.2
 
+/** The cell of the queue's flow. */
+const CELL = 'flow'
+
+interface Slot {
+  readonly at: number
+  readonly cost: number
+}
+
 export interface SharedPermitsOptions {
-  readonly pacer: SharedPacer
+  readonly shared: SharedState
   readonly clock: Clock
   readonly random: RandomSource
   readonly backoff: BackoffSettings
@@ -43,62 +54,72 @@ export interface SharedPermitsOptions {
 export class SharedPermits implements Permits {
   readonly prefetchMs = PREFETCH_MS
   readonly #options: SharedPermitsOptions
-  #settings: PacerSettings
-  #slots: number[] = []
+  #settings: FlowSettings
+  #slots: Slot[] = []
   /** When the engine's first free slot comes, as far as we know. */
   #next = Number.NEGATIVE_INFINITY
   #waiting = 0
+  #charge = 0
+  /** Of the tasks that waited last. */
+  #meanCost = 1
   #askAgainAt = Number.NEGATIVE_INFINITY
   #failed = 0
   /** How long answers have taken to arrive, smoothed: slots that come sooner would be late before they are known. */
   #leadMs = 0
   #reserving = false
-  /** Of the last reservation, for handing back: its first slot by our clock, the engine's time less ours, and its `next`. */
-  #last: { readonly from: number; readonly ahead: number; readonly next: number } | undefined
+  /** Of the last reservation, for handing back: its first slot by our clock, and what it was answered with. */
+  #last: { readonly from: number; readonly mark: number } | undefined
 
-  constructor(settings: PacerSettings, options: SharedPermitsOptions) {
+  constructor(settings: FlowSettings, options: SharedPermitsOptions) {
     this.#settings = settings
     this.#options = options
   }
 
   get nextAt(): number {
-    if (this.#isUnlimited) return this.#next
+    if (isUnlimited(this.#settings)) return this.#next
     this.#discardLate()
-    return this.#slots[0] ?? Number.POSITIVE_INFINITY
+    return this.#slots[0]?.at ?? Number.POSITIVE_INFINITY
   }
 
   get expectedAt(): number {
-    return this.#slots[0] ?? this.#next
+    return this.#slots[0]?.at ?? this.#next
   }
 
   wakeAt(now: number): number {
-    if (this.#isUnlimited || this.#slots.length > 0) return this.nextAt
+    if (isUnlimited(this.#settings) || this.#slots.length > 0) return this.nextAt
     return this.#reserving ? Number.POSITIVE_INFINITY : Math.max(now, this.#nextAskAt)
   }
 
-  take(): void {
-    this.#slots.shift()
+  take(_now: number, cost: number): void {
+    const slot = this.#slots.shift()
+    // A slot that was discarded may have been for another task than the one that starts now.
+    if (slot) this.charge(Math.max(0, cost - slot.cost))
+  }
+
+  charge(cost: number): void {
+    if (this.#countsCost) this.#charge += cost
   }
 
   startsUntil(until: number, now: number): number {
-    if (this.#isUnlimited) return this.#next <= until ? Number.POSITIVE_INFINITY : 0
+    if (isUnlimited(this.#settings)) return this.#next <= until ? Number.POSITIVE_INFINITY : 0
     this.#discardLate()
-    const reserved = this.#slots.findLastIndex((slot) => slot <= until) + 1
+    const reserved = this.#slots.findLastIndex((slot) => slot.at <= until) + 1
     const first = Math.max(this.#next, now)
-    const expected = first > until ? 0 : Math.floor(((until - first) * this.#settings.perSecond) / 1_000) + 1
-    return reserved + expected
+    return reserved + startsWithin(this.#settings, until - first, this.#meanCost)
   }
 
-  provide(waiting: number, now: number): void {
-    this.#waiting = waiting
-    if (this.#isUnlimited || this.#reserving || waiting <= this.#slots.length || this.#nextAskAt > now) return
+  provide(costs: readonly number[], now: number): void {
+    this.#waiting = costs.length
+    if (costs.length > 0) this.#meanCost = costs.reduce((sum, cost) => sum + cost, 0) / costs.length
+    if (isUnlimited(this.#settings) || this.#reserving || costs.length <= this.#slots.length || this.#nextAskAt > now)
+      return
     this.#reserving = true
-    void this.#reserve(waiting - this.#slots.length)
+    void this.#reserve(costs.slice(this.#slots.length))
   }
 
   hold(until: number, now: number): void {
     this.#next = Math.max(this.#next, until)
-    this.#options.pacer.hold(until - now).catch((thrown: unknown) => this.#tell(thrown, 0))
+    this.#apply({ kind: 'hold', delayMs: until - now }).catch((thrown: unknown) => this.#tell(thrown, 0))
   }
 
   /** An idle flow ramps up by itself, and the others' flow is not ours to slow down. */
@@ -108,15 +129,17 @@ export class SharedPermits implements Permits {
     this.#waiting = 0
     const last = this.#last
     // Between our earlier slots and the last reservation's there may be others' slots: only the last one's can go back.
-    const first = last && this.#slots.find((slot) => slot >= last.from)
+    const unused = last ? this.#slots.filter((slot) => slot.at >= last.from) : []
     this.#slots = []
-    if (first === undefined || !last) return
-    this.#options.pacer.handBack(first + last.ahead, last.next).catch((thrown: unknown) => this.#tell(thrown, 0))
+    if (unused.length === 0 || !last) return
+    const costs = this.#spelled(unused.map(({ cost }) => cost))
+    const step = { kind: 'handBack', mark: last.mark, costs, settings: this.#settings } as const
+    this.#apply(step).catch((thrown: unknown) => this.#tell(thrown, 0))
   }
 
-  change(settings: PacerSettings): void {
+  change(settings: FlowSettings): void {
     // What the next start was expected at under the old rate may be far off.
-    if (settings.perSecond !== this.#settings.perSecond) {
+    if (settings.limits !== this.#settings.limits) {
       this.#next = Number.NEGATIVE_INFINITY
       this.#askAgainAt = Number.NEGATIVE_INFINITY
     }
@@ -128,28 +151,47 @@ export class SharedPermits implements Permits {
     return Math.max(this.#next - PREFETCH_MS, this.#askAgainAt)
   }
 
-  get #isUnlimited(): boolean {
-    return this.#settings.perSecond === Number.POSITIVE_INFINITY
+  get #countsCost(): boolean {
+    return this.#settings.limits.some(({ counts }) => counts === 'cost')
+  }
+
+  /** A flow that counts no costs needs no list of them. */
+  #spelled(costs: readonly number[]): number | readonly number[] {
+    return this.#countsCost ? costs : costs.length
   }
 
   #discardLate(): void {
-    const tolerance = Math.max(TOLERANCE_MS, (TOLERANCE_INTERVALS * 1_000) / this.#settings.perSecond)
+    const slowest = Math.min(...this.#settings.limits.map(({ perSecond }) => perSecond))
+    const tolerance = Math.max(TOLERANCE_MS, (TOLERANCE_INTERVALS * 1_000) / slowest)
     const latest = this.#options.clock.monotonic() - tolerance
-    while ((this.#slots[0] ?? Number.POSITIVE_INFINITY) < latest) this.#slots.shift()
+    while ((this.#slots[0]?.at ?? Number.POSITIVE_INFINITY) < latest) this.#slots.shift()
   }
 
-  async #reserve(want: number): Promise<void> {
-    const { pacer, clock, random, backoff, onChange } = this.#options
-    const { perSecond, rampMs } = this.#settings
+  #apply<S extends Step>(step: S): Promise<Applied<S>> {
+    return this.#options.shared.apply(CELL, step)
+  }
+
+  async #reserve(costs: readonly number[]): Promise<void> {
+    const { clock, random, backoff, onChange } = this.#options
     const asked = clock.monotonic()
+    const charge = this.#charge
+    this.#charge = 0
     try {
-      const slots = await pacer.reserve({ perSecond, rampMs, want, leadMs: this.#leadMs, horizonMs: PREFETCH_MS })
+      const answer = await this.#apply({
+        kind: 'reserve',
+        ...this.#settings,
+        costs: this.#spelled(costs),
+        charge,
+        leadMs: this.#leadMs,
+        horizonMs: PREFETCH_MS,
+      })
       const halfTrip = (clock.monotonic() - asked) / 2
       this.#leadMs = Math.min(this.#leadMs + LEAD_WEIGHT * (halfTrip - this.#leadMs), PREFETCH_MS / 2)
-      this.#receive(slots, asked + halfTrip)
+      this.#receive(answer, costs, asked + halfTrip)
       this.#failed = 0
-      if (slots.at.length < want) this.#askAgainAt = asked + ASK_AGAIN_MS
+      if (answer.result.at.length < costs.length) this.#askAgainAt = asked + ASK_AGAIN_MS
     } catch (thrown) {
+      this.#charge += charge
       const retryInMs = fullJitter(++this.#failed, random.next(), backoff)
       this.#tell(thrown, retryInMs)
       await new Promise<void>((resolve) => void clock.after(retryInMs, resolve, { background: true }))
@@ -158,12 +200,13 @@ export class SharedPermits implements Permits {
     onChange()
   }
 
-  #receive(slots: Slots, at: number): void {
-    const ahead = slots.ahead ?? slots.now - at
-    const [first] = slots.at
-    if (first !== undefined) this.#last = { from: first - ahead, ahead, next: slots.next }
-    this.#next = slots.next - ahead
-    for (const slot of slots.at) this.#slots.push(slot - ahead)
+  #receive(answer: Applied<ReserveStep>, costs: readonly number[], middle: number): void {
+    const { at, next, mark } = answer.result
+    const ahead = answer.ahead ?? answer.now - middle
+    const [first] = at
+    if (first !== undefined) this.#last = { from: first - ahead, mark }
+    this.#next = next - ahead
+    for (const [index, slot] of at.entries()) this.#slots.push({ at: slot - ahead, cost: costs[index] ?? 1 })
     // The consumer let go while the answer was under way.
     if (this.#waiting === 0) this.letGo()
   }

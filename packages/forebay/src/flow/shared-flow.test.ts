@@ -1,11 +1,26 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { PacerState } from './pacer.ts'
-import { handBackSlots, holdFlow, reserveSlots } from './shared-flow.ts'
+import { handBack, hold, type Reserved, reserve, type SharedFlow } from './shared-flow.ts'
 import { mostInWindow } from '../replay/figures.ts'
 
-const settings = { perSecond: 100, rampMs: 0 }
-const window = { leadMs: 0, horizonMs: 250 }
+const at = (perSecond: number, rampMs = 0) => ({ limits: [{ perSecond, burst: 0, counts: 'tasks' }], rampMs }) as const
+const settings = at(100)
+
+function take(
+  flow: SharedFlow | undefined,
+  wish: ReturnType<typeof at>,
+  costs: number,
+  now: number,
+  leadMs = 0,
+): Reserved & { readonly flow: SharedFlow } {
+  const [next, reserved] = reserve(flow, { kind: 'reserve', ...wish, costs, charge: 0, leadMs, horizonMs: 250 }, now)
+  return { ...reserved, flow: next }
+}
+
+const back = (flow: SharedFlow | undefined, mark: number, costs: number, wish = settings) =>
+  handBack(flow, { kind: 'handBack', mark, costs, settings: wish }, 0)
+const held = (flow: SharedFlow | undefined, delayMs: number, now: number) =>
+  hold(flow, { kind: 'hold', delayMs }, now)[0]
 
 describe('a shared flow', () => {
   const step = fc.record({
@@ -22,16 +37,16 @@ describe('a shared flow', () => {
         fc.double({ min: 0.5, max: 5_000, noNaN: true }),
         fc.double({ min: 1, max: 3_000, noNaN: true }),
         (steps, perSecond, windowMs) => {
-          let state: PacerState | undefined
+          const wish = at(perSecond)
+          let flow: SharedFlow | undefined
           let now = 0
           const used: number[] = []
           for (const { waitMs, want, leadMs, used: share } of steps) {
             now += waitMs
-            const reserved = reserveSlots(state, { perSecond, rampMs: 0 }, want, now, { leadMs, horizonMs: 250 })
+            const reserved = take(flow, wish, want, now, leadMs)
             expect(reserved.at.every((slot) => slot >= now && slot <= now + 250)).toBe(true)
             const kept = Math.ceil(share * reserved.at.length)
-            const first = reserved.at[kept]
-            state = first === undefined ? reserved.state : handBackSlots(reserved.state, first, reserved.next)
+            ;[flow] = back(reserved.flow, reserved.mark, reserved.at.length - kept, wish)
             used.push(...reserved.at.slice(0, kept))
           }
           expect([...used].sort((a, b) => a - b)).toEqual(used)
@@ -44,36 +59,37 @@ describe('a shared flow', () => {
   })
 
   it('hands out every slot once, without a gap, and tells when the next is free', () => {
-    const first = reserveSlots(undefined, settings, 3, 1_000, window)
+    const first = take(undefined, settings, 3, 1_000)
     expect(first.at).toEqual([1_000, 1_010, 1_020])
     expect(first.next).toBe(1_030)
-    const second = reserveSlots(first.state, settings, 99, 1_005, window)
+    const second = take(first.flow, settings, 99, 1_005)
     expect(second.at[0]).toBe(1_030)
     expect(second.at.at(-1)).toBe(1_250)
-    expect(reserveSlots(second.state, settings, 1, 1_006, window).at).toEqual([])
+    expect(take(second.flow, settings, 1, 1_006).at).toEqual([])
   })
 
   it('takes slots back only while nothing was reserved behind them', () => {
-    const first = reserveSlots(undefined, settings, 5, 0, window)
-    const again = reserveSlots(handBackSlots(first.state, 20, first.next), settings, 1, 1, window)
+    const first = take(undefined, settings, 5, 0)
+    const [less, taken] = back(first.flow, first.mark, 3)
+    expect(taken).toBe(true)
+    const again = take(less, settings, 1, 1)
     expect(again.at).toEqual([20])
-    const stale = handBackSlots(again.state, 30, first.next)
-    expect(stale).toEqual(again.state)
-    expect(handBackSlots(undefined, 1, 2)).toBeUndefined()
+    expect(back(again.flow, first.mark, 2)).toEqual([again.flow, false])
+    expect(back(undefined, 1, 2)[1]).toBe(false)
   })
 
   it('holds for everybody, ramps up afterwards, and a longer hold stands', () => {
-    const held = holdFlow(holdFlow(reserveSlots(undefined, settings, 1, 0, window).state, 5_000), 3_000)
-    expect(reserveSlots(held, settings, 1, 4_000, window)).toMatchObject({ at: [], next: 5_000 })
-    const after = reserveSlots(held, { perSecond: 100, rampMs: 1_000 }, 3, 5_000, window).at
+    const flow = held(held(take(undefined, settings, 1, 0).flow, 5_000, 0), 2_900, 100)
+    expect(take(flow, settings, 1, 4_000)).toMatchObject({ at: [], next: 5_000 })
+    const after = take(flow, at(100, 1_000), 3, 5_000).at
     expect(after[0]).toBe(5_000)
     expect((after[1] as number) - 5_000).toBeGreaterThan(40)
-    expect(reserveSlots(holdFlow(undefined, 100), settings, 1, 50, window).at).toEqual([100])
+    expect(take(held(undefined, 100, 0), settings, 1, 50).at).toEqual([100])
   })
 
   it('follows a change of the rate from the next slot on', () => {
-    const slow = reserveSlots(undefined, { perSecond: 0.01, rampMs: 0 }, 1, 0, window)
+    const slow = take(undefined, at(0.01), 1, 0)
     expect(slow.next).toBe(100_000)
-    expect(reserveSlots(slow.state, { perSecond: 10, rampMs: 0 }, 1, 0, window).at).toEqual([100])
+    expect(take(slow.flow, at(10), 1, 0).at).toEqual([100])
   })
 })

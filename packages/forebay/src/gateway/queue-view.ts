@@ -4,7 +4,8 @@ import type { GatewayQueue } from './gateway-queue.ts'
 
 export async function queueView({ name, settings, queue, consumer, replies, flow }: GatewayQueue): Promise<object> {
   const { ready, delayed, inFlight, dead, oldestReadyAgeMs, bytes } = await queue.depth()
-  const { perSecond, rampMs, concurrency, maxAttempts, timeoutMs } = consumer.limits
+  const { perSecond, concurrency, maxAttempts, timeoutMs } = consumer.limits
+  const { rampMs } = consumer.limits.flow
   const { origin, pathname } = new URL(settings.target.url)
   return {
     name,

@@ -35,6 +35,7 @@ export function admit(input: TaskInput, newId: () => string, rules: AdmissionRul
     delayMs,
     ...(input.key !== undefined && { key: input.key }),
     ...(input.ordered && { ordered: true }),
+    ...(input.cost !== undefined && { cost: input.cost }),
     ...(input.ttlMs !== undefined && { ttlMs: input.ttlMs }),
     ...(input.dedupId !== undefined && { dedup: { id: input.dedupId, windowMs: rules.dedupWindowMs } }),
     ...(input.headers !== undefined && { headers: input.headers }),
@@ -54,11 +55,14 @@ function checkFields(input: TaskInput): void {
   checkText(input.dedupId, 'dedupId', TASK_BOUNDS.dedupIdChars)
   checkSpan(input.delayMs, 'delayMs', 0)
   checkSpan(input.ttlMs, 'ttlMs', 1)
-  const { priority, headers, ordered } = input
+  const { priority, headers, ordered, cost } = input
   if (ordered !== undefined && typeof ordered !== 'boolean') throw invalid('ordered is true or false', 'ordered')
   if (ordered && input.key === undefined) throw invalid('An ordered task needs a key: order holds within one', 'key')
   if (priority !== undefined && !(Number.isInteger(priority) && Math.abs(priority) <= TASK_BOUNDS.priority)) {
     throw invalid(`priority is a whole number from ${-TASK_BOUNDS.priority} to ${TASK_BOUNDS.priority}`, 'priority')
+  }
+  if (cost !== undefined && !(typeof cost === 'number' && cost > 0 && cost <= TASK_BOUNDS.cost)) {
+    throw invalid(`cost is a number above 0 and at most ${TASK_BOUNDS.cost}`, 'cost')
   }
   if (headers !== undefined) checkHeaders(headers)
 }
@@ -70,6 +74,7 @@ const FIELDS = new Set([
   'priority',
   'key',
   'ordered',
+  'cost',
   'delayMs',
   'ttlMs',
   'dedupId',

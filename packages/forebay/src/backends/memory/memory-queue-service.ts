@@ -3,8 +3,7 @@
 import type { Clock } from '../../clock.ts'
 import { systemClock } from '../../clock.ts'
 import { ForebayError } from '../../errors.ts'
-import type { PacerState } from '../../flow/pacer.ts'
-import { handBackSlots, holdFlow, reserveSlots } from '../../flow/shared-flow.ts'
+import { applyStep, type Step } from '../../flow/shared-steps.ts'
 import { ClaimLine } from '../claim-line.ts'
 import type {
   Bounds,
@@ -22,7 +21,7 @@ import type {
   Settlement,
   SettleResult,
 } from '../queue-service.ts'
-import type { SharedPacer } from '../shared-pacer.ts'
+import type { Applied, SharedState } from '../shared-state.ts'
 import { MemoryStore } from './memory-store.ts'
 
 const CAPABILITIES: Capabilities = {
@@ -34,6 +33,11 @@ const CAPABILITIES: Capabilities = {
   maxLeaseMs: Infinity,
   priority: 'aged',
   keyOrder: true,
+  fairness: false,
+  keyLimits: false,
+  eviction: false,
+  ahead: false,
+  transactions: false,
   maxDedupWindowMs: Infinity,
   find: true,
   results: true,
@@ -46,8 +50,8 @@ class SharedQueue {
   readonly store: MemoryStore
   readonly line: ClaimLine
   readonly clock: Clock
-  /** The rate that all consumers keep together. */
-  flow: PacerState | undefined
+  /** What all consumers keep together. */
+  readonly cells = new Map<string, string>()
   #timer: { readonly due: number; readonly cancel: () => void } | undefined
   users = 0
 
@@ -141,21 +145,13 @@ export class MemoryQueueService implements QueueService {
     return ids.map((id) => store.find(id))
   }
 
-  readonly pacer: SharedPacer = {
-    reserve: async ({ perSecond, rampMs, want, ...window }) => {
-      const shared = this.#open()
-      const now = shared.clock.monotonic()
-      const { state, ...slots } = reserveSlots(shared.flow, { perSecond, rampMs }, want, now, window)
-      shared.flow = state
-      return { now, ahead: 0, ...slots }
-    },
-    handBack: async (first, next) => {
-      const shared = this.#open()
-      shared.flow = handBackSlots(shared.flow, first, next)
-    },
-    hold: async (delayMs) => {
-      const shared = this.#open()
-      shared.flow = holdFlow(shared.flow, shared.clock.monotonic() + delayMs)
+  readonly shared: SharedState = {
+    apply: async <S extends Step>(cell: string, step: S): Promise<Applied<S>> => {
+      const { cells, clock } = this.#open()
+      const now = clock.monotonic()
+      const [next, result] = applyStep(cells.get(cell), step, now)
+      cells.set(cell, next)
+      return { result, now, ahead: 0 }
     },
   }
 

@@ -38,6 +38,7 @@ const FORGOTTEN: StoredTask = {
   createdAt: 0,
   attempts: 0,
   priority: 0,
+  cost: 1,
   headers: {},
   failures: [],
 }
@@ -288,7 +289,7 @@ function newEntry(
   task: NewTask,
   at: { readonly order: number; readonly bytes: number; readonly now: number; readonly createdAt: number },
 ): Entry {
-  const { id, type, payload, priority, key, ordered = false, headers = {}, ttlMs } = task
+  const { id, type, payload, priority, key, ordered = false, cost = 1, headers = {}, ttlMs } = task
   return {
     task: {
       id,
@@ -298,6 +299,7 @@ function newEntry(
       attempts: 0,
       priority,
       ...(key === undefined ? {} : { key }),
+      cost,
       headers,
       failures: [],
     },

@@ -16,7 +16,8 @@ import type {
   Settlement,
   SettleResult,
 } from '../queue-service.ts'
-import type { SlotRequest, Slots } from '../shared-pacer.ts'
+import type { Step } from '../../flow/shared-steps.ts'
+import type { Applied } from '../shared-state.ts'
 
 export type Durability = 'full' | 'normal'
 
@@ -59,9 +60,7 @@ export interface Operations {
   listDead: { in: { readonly limit: number; readonly after?: string }; out: DeadPage }
   redrive: { in: DeadPart; out: DeadPartDone }
   drop: { in: DeadPart; out: DeadPartDone }
-  reserve: { in: { readonly request: SlotRequest }; out: Slots }
-  handBack: { in: { readonly first: number; readonly next: number }; out: true }
-  hold: { in: { readonly delayMs: number }; out: true }
+  apply: { in: { readonly cell: string; readonly step: Step }; out: Applied<Step> }
 }
 
 export type OperationName = keyof Operations

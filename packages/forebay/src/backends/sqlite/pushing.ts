@@ -30,8 +30,8 @@ export class Pushing {
     this.#turns = new Turns(db)
     this.#hasId = db.prepare<[number, string], number>('SELECT seq FROM tasks WHERE queue = ? AND id = ?').pluck()
     this.#addTask = db.prepare(
-      `INSERT INTO tasks (queue, id, type, payload, key, headers, createdAt, priority, ttlMs, bytes, ordered)
-       VALUES (@queue, @id, @type, @payload, @key, @headers, @createdAt, @priority, @ttlMs, @bytes, @ordered)`,
+      `INSERT INTO tasks (queue, id, type, payload, key, headers, createdAt, priority, ttlMs, bytes, ordered, cost)
+       VALUES (@queue, @id, @type, @payload, @key, @headers, @createdAt, @priority, @ttlMs, @bytes, @ordered, @cost)`,
     )
     this.#addPlace = db.prepare(
       `INSERT INTO places (seq, queue, state, rank, due, expiresAt)
@@ -65,7 +65,7 @@ export class Pushing {
   }
 
   #store(queue: QueueRow, moment: Moment, task: NewTask, bytes: number): void {
-    const { id, type, payload, priority, key = null, headers, delayMs, ttlMs = null } = task
+    const { id, type, payload, priority, key = null, cost = 1, headers, delayMs, ttlMs = null } = task
     const ordered = task.ordered ? 1 : 0
     const { lastInsertRowid: seq } = this.#addTask.run({
       queue: queue.id,
@@ -79,6 +79,7 @@ export class Pushing {
       ttlMs,
       bytes,
       ordered,
+      cost,
     })
     const blocked = this.#turns.join(queue, { seq, key, ordered })
     const state = blocked ? 'blocked' : delayMs > 0 ? 'delayed' : 'ready'

@@ -13,7 +13,7 @@ import type { Durability } from './operations.ts'
 
 /** Spells "frby" in the file's header, so that a file of another application is known. */
 const APPLICATION_ID = 0x66726279
-const SCHEMA_VERSION = 2
+const SCHEMA_VERSION = 3
 
 /** Earlier versions can corrupt the file when the WAL is reset while another process writes. */
 const LEAST_SQLITE = [3, 51, 3] as const
@@ -35,7 +35,7 @@ const TABLES = `
   CREATE TABLE tasks (
     seq INTEGER PRIMARY KEY, queue INTEGER NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL, payload TEXT NOT NULL,
     key TEXT, headers TEXT, createdAt REAL NOT NULL, priority INTEGER NOT NULL, ttlMs REAL, bytes INTEGER NOT NULL,
-    ordered INTEGER NOT NULL DEFAULT 0
+    ordered INTEGER NOT NULL DEFAULT 0, cost REAL NOT NULL DEFAULT 1
   ) STRICT;
   CREATE UNIQUE INDEX tasks_id ON tasks (queue, id);
   CREATE TABLE places (
@@ -47,9 +47,9 @@ const TABLES = `
   CREATE INDEX places_due ON places (queue, state, due);
   CREATE TABLE turns (turn INTEGER PRIMARY KEY, queue INTEGER NOT NULL, key TEXT NOT NULL, seq INTEGER NOT NULL) STRICT;
   CREATE INDEX turns_key ON turns (queue, key);
-  CREATE TABLE flows (
-    queue INTEGER PRIMARY KEY, tat REAL NOT NULL, rampBegan REAL NOT NULL, perSecond REAL NOT NULL
-  ) STRICT;
+  CREATE TABLE cells (
+    queue INTEGER NOT NULL, name TEXT NOT NULL, content TEXT NOT NULL, PRIMARY KEY (queue, name)
+  ) STRICT, WITHOUT ROWID;
   CREATE TABLE dedup (
     queue INTEGER NOT NULL, dedupId TEXT NOT NULL, taskId TEXT NOT NULL, print BLOB NOT NULL, until REAL NOT NULL
   ) STRICT;

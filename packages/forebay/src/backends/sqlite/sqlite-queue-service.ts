@@ -19,7 +19,8 @@ import type {
   Settlement,
   SettleResult,
 } from '../queue-service.ts'
-import type { SharedPacer } from '../shared-pacer.ts'
+import type { Step } from '../../flow/shared-steps.ts'
+import type { Applied, SharedState } from '../shared-state.ts'
 import { DatabaseFile } from './database-file.ts'
 import type {
   ClockReading,
@@ -122,14 +123,8 @@ export class SqliteQueueService implements QueueService {
     return this.#runOpen('find', { ids })
   }
 
-  readonly pacer: SharedPacer = {
-    reserve: (request) => this.#runOpen('reserve', { request }),
-    handBack: async (first, next) => {
-      await this.#runOpen('handBack', { first, next })
-    },
-    hold: async (delayMs) => {
-      await this.#runOpen('hold', { delayMs })
-    },
+  readonly shared: SharedState = {
+    apply: <S extends Step>(cell: string, step: S) => this.#runOpen('apply', { cell, step }) as Promise<Applied<S>>,
   }
 
   readonly dead: DeadLetters = {
@@ -223,6 +218,11 @@ function capabilitiesOf(durability: Durability): Capabilities {
     maxLeaseMs: Infinity,
     priority: 'aged',
     keyOrder: true,
+    fairness: false,
+    keyLimits: false,
+    eviction: false,
+    ahead: false,
+    transactions: false,
     maxDedupWindowMs: Infinity,
     find: true,
     results: true,

@@ -3,7 +3,7 @@
 import type { Database } from 'better-sqlite3'
 import { Claiming } from './claiming.ts'
 import { DeadOnes } from './dead-letters.ts'
-import { Flowing } from './flowing.ts'
+import { Cells } from './cells.ts'
 import { Looking } from './looking.ts'
 import type { Operation } from './operations.ts'
 import { Pushing } from './pushing.ts'
@@ -18,7 +18,7 @@ export class Store {
   readonly #settling: Settling
   readonly #looking: Looking
   readonly #dead: DeadOnes
-  readonly #flowing: Flowing
+  readonly #cells: Cells
 
   constructor(db: Database) {
     this.#queues = new QueueRows(db)
@@ -27,7 +27,7 @@ export class Store {
     this.#settling = new Settling(db)
     this.#looking = new Looking(db)
     this.#dead = new DeadOnes(db)
-    this.#flowing = new Flowing(db)
+    this.#cells = new Cells(db)
   }
 
   /** Answers an operation that needs no write; undefined if it needs one. */
@@ -71,12 +71,8 @@ export class Store {
         return this.#dead.redrive(queue, moment, operation)
       case 'drop':
         return this.#dead.drop(queue, moment, operation)
-      case 'reserve':
-        return this.#flowing.reserve(queue, moment, operation.request)
-      case 'handBack':
-        return this.#flowing.handBack(queue, operation.first, operation.next)
-      case 'hold':
-        return this.#flowing.hold(queue, moment, operation.delayMs)
+      case 'apply':
+        return this.#cells.apply(queue, moment, operation.cell, operation.step)
       default:
         throw new Error(`${operation.name} only reads`)
     }

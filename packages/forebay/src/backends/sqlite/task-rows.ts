@@ -10,6 +10,7 @@ export interface TaskRow {
   readonly type: string
   readonly payload: string
   readonly key: string | null
+  readonly cost: number
   readonly headers: string | null
   readonly createdAt: number
   readonly priority: number
@@ -18,10 +19,10 @@ export interface TaskRow {
 }
 
 export const TASK_COLUMNS =
-  't.seq, t.id, t.type, t.payload, t.key, t.headers, t.createdAt, t.priority, p.attempts, p.failures'
+  't.seq, t.id, t.type, t.payload, t.key, t.cost, t.headers, t.createdAt, t.priority, p.attempts, p.failures'
 
 export function storedTask(row: TaskRow): StoredTask {
-  const { id, type, payload, key, headers, createdAt, priority, attempts } = row
+  const { id, type, payload, key, cost, headers, createdAt, priority, attempts } = row
   return {
     id,
     type,
@@ -30,6 +31,7 @@ export function storedTask(row: TaskRow): StoredTask {
     attempts,
     priority,
     ...(key === null ? {} : { key }),
+    cost,
     headers: headers === null ? {} : (JSON.parse(headers) as Record<string, string>),
     failures: failuresOf(row.failures),
   }
