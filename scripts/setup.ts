@@ -15,6 +15,10 @@ interface Program {
 
 const PROGRAMS: readonly Program[] = [
   { path: '/usr/bin/chromium', debianPackage: 'chromium', tests: 'the live page in a browser' },
+  { path: '/usr/bin/redis-server', debianPackage: 'redis-server', tests: 'the redis backend' },
+  { path: '/usr/lib/postgresql', debianPackage: 'postgresql', tests: 'the postgres backend' },
+  { path: '/usr/lib/rabbitmq', debianPackage: 'rabbitmq-server', tests: 'the rabbitmq backend' },
+  { path: '/usr/sbin/nats-server', debianPackage: 'nats-server', tests: 'the nats backend' },
   { path: '/usr/bin/strace', debianPackage: 'strace', tests: 'that an fsync comes before the answer' },
 ]
 
