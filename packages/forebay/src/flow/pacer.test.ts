@@ -102,6 +102,63 @@ describe('Pacer', () => {
     expect(countIn(idleEnd + 3_000, 500)).toBe(28)
   })
 
+  const cost = fc.double({ min: 0.1, max: 100, noNaN: true })
+  const costs = fc.array(cost, { minLength: 2, maxLength: 100 })
+
+  /** Starts of these costs as early as the pacer allows, the n-th late by `lateness[n]`. */
+  function costly(pacer: Pacer, all: readonly number[], lateness: readonly number[]): { at: number; cost: number }[] {
+    let now = 0
+    return all.map((one, index) => {
+      now = Math.max(now, pacer.nextAt) + (lateness[index % lateness.length] ?? 0)
+      pacer.take(now, one)
+      return { at: now, cost: one }
+    })
+  }
+
+  it('law: the starts in any window W cost at most the last one, the burst and r (W + tau)', () => {
+    const windows = fc.double({ min: 0.1, max: 5_000, noNaN: true })
+    fc.assert(
+      fc.property(rates, costs, fc.nat(50), latenesses, windows, (perSecond, all, burst, lateness, windowMs) => {
+        const starts = costly(new Pacer({ perSecond, burst, rampMs: 0 }), all, lateness)
+        for (const [first, { at }] of starts.entries()) {
+          const within = starts.slice(first).filter((start) => start.at < at + windowMs)
+          const before = within.slice(0, -1).reduce((sum, start) => sum + start.cost, 0)
+          expect(before).toBeLessThanOrEqual((burst + (perSecond * (windowMs + TOLERANCE_MS)) / 1_000) * (1 + 1e-9))
+        }
+      }),
+      { numRuns: 1_000 },
+    )
+  })
+
+  it('a burst goes at once after a rest, and only as much as was stated; a hold leaves none', () => {
+    const pacer = new Pacer({ perSecond: 10, burst: 3, rampMs: 500 })
+    const atOnce = (now: number) => {
+      let count = 0
+      for (; pacer.nextAt <= now; count++) pacer.take(now, 1, 0)
+      return count
+    }
+    expect(atOnce(0)).toBe(4)
+    expect(pacer.nextAt).toBeCloseTo(100)
+    expect(atOnce(250)).toBe(2)
+    expect(atOnce(5_000)).toBe(4)
+    pacer.hold(20_000)
+    pacer.change({ perSecond: 20, burst: 5, rampMs: 500 }, 6_000)
+    expect(pacer.nextAt).toBeCloseTo(20_000)
+    expect(atOnce(20_000)).toBe(1)
+  })
+
+  it('books a charge, and takes back what will not happen', () => {
+    const pacer = new Pacer({ perSecond: 10, rampMs: 0 })
+    pacer.charge(3, 1_000)
+    expect(pacer.nextAt).toBe(1_300)
+    pacer.take(1_300, 2)
+    expect(pacer.nextAt).toBe(1_500)
+    pacer.giveBack(2)
+    expect(pacer.nextAt).toBe(1_300)
+    expect(pacer.heldUntil(0)).toBe(1_000)
+    expect(pacer.heldUntil(1_000)).toBe(Number.NEGATIVE_INFINITY)
+  })
+
   it('changes its rate without a jump or a stall', () => {
     fc.assert(
       fc.property(
