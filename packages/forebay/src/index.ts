@@ -27,20 +27,32 @@ export type {
 export type { Applied, SharedState } from './backends/shared-state.ts'
 export type { CancelTimer, Clock } from './clock.ts'
 export { systemClock, VirtualClock } from './clock.ts'
-export type { Handler, HandlerContext, HandlerReturn } from './consumer/attempt.ts'
+export type {
+  Batch,
+  BatchContext,
+  BatchHandler,
+  BatchOptions,
+  BatchReturn,
+  Handler,
+  HandlerContext,
+  HandlerReturn,
+} from './consumer/handler.ts'
 export type { LearningConcurrency, LearningOptions, LimitEvent } from './consumer/concurrency.ts'
 export { adaptive, aimd } from './consumer/concurrency.ts'
 export type { StandsStill } from './consumer/circuit.ts'
 export type { ConsumerEvents, ConsumerState } from './consumer/events.ts'
+export { batch } from './consumer/handler.ts'
 export { LeveledConsumer } from './consumer/leveled-consumer.ts'
 export type {
   BreakerOptions,
   ConsumerLimits,
   ConsumerOptions,
   Limits,
-  RateOptions,
+  PerKeyOptions,
   RetryOptions,
+  SharedConcurrency,
 } from './consumer/options.ts'
+export type { RateLimit, RateOptions } from './consumer/rate-options.ts'
 export type { Completed, Dead, Outcome, Released, Retried } from './consumer/outcome.ts'
 export { complete, dead, release, retryIn } from './consumer/outcome.ts'
 export type { ErrorCode, ErrorDetails } from './errors.ts'

@@ -1,9 +1,9 @@
 /**
- * One attempt at one task, as a pipeline of named steps:
+ * One attempt at one task, or at the tasks of one batch, as a pipeline of named steps:
  *
- *     read, run (with its time limit), settle on an outcome
+ *     read each, run (with its time limit), settle on an outcome for each
  *
- * It decides how the attempt ended and says so as a settlement; storing it and telling about it are the consumer's.
+ * It decides how the attempt ended and says so as settlements; storing them and telling about them are the consumer's.
  */
 
 import type { Claim, Settlement } from '../backends/queue-service.ts'
@@ -14,28 +14,10 @@ import type { LoadLevelingQueue } from '../queue/load-leveling-queue.ts'
 import { readTask, type TaskOf, type TaskTypes } from '../queue/task-types.ts'
 import type { RandomSource } from '../random.ts'
 import { type DeadReason, type FailedAttempt, TASK_BOUNDS } from '../task.ts'
+import type { HandlerContext, HandlerReturn, Work } from './handler.ts'
 import type { Limits } from './options.ts'
-import type { Outcome } from './outcome.ts'
 
-/** What a handler gets beside its task. */
-export interface HandlerContext {
-  /** Aborts when the attempt must end: its time is over, its lease was lost, or the consumer stops. Its reason is a ForebayError. */
-  readonly signal: AbortSignal
-  /** 1 for the first attempt. */
-  readonly attempt: number
-  /** Keeps the task for `ms` from now, at least. The heartbeat does this by itself; call it before blocking the event loop. */
-  extend(ms: number): Promise<void>
-}
-
-/** `undefined` (nothing returned) completes. */
-export type HandlerReturn = Outcome | undefined | void
-
-export type Handler<Types extends TaskTypes> = (
-  task: TaskOf<Types>,
-  context: HandlerContext,
-) => HandlerReturn | Promise<HandlerReturn>
-
-/** How an attempt ended; `outcome` is what the consumer stores. */
+/** How an attempt at a task ended; `outcome` is what the consumer stores. */
 export type Ending = { readonly holdMs?: number; readonly result?: unknown } & DistributiveOmit<Settlement, 'claim'>
 
 type DistributiveOmit<Union, Key extends PropertyKey> = Union extends unknown ? Omit<Union, Key> : never
@@ -61,17 +43,24 @@ export function endWithoutRunning(claim: Claim, { limits, clock }: AttemptSettin
   return { outcome: 'dead', reason: 'attempts-exhausted', failure: failureOf(lost, claim.task.attempts - 1, clock) }
 }
 
+/** What an attempt can do for its handler that is not its own to do. */
+export interface AttemptSide {
+  extend(ms: number): Promise<void>
+  charge(cost: number): void
+}
+
 export class Attempt<Types extends TaskTypes> {
-  readonly claim: Claim
+  readonly #claims: readonly Claim[]
   readonly #abort = new AbortController()
   #releaseOnAbort = false
   readonly #settings: AttemptSettings
-  readonly #extend: (ms: number) => Promise<void>
+  readonly #side: AttemptSide
 
-  constructor(claim: Claim, settings: AttemptSettings, extend: (ms: number) => Promise<void>) {
-    this.claim = claim
+  /** @param claims At least one. */
+  constructor(claims: readonly Claim[], settings: AttemptSettings, side: AttemptSide) {
+    this.#claims = claims
     this.#settings = settings
-    this.#extend = extend
+    this.#side = side
   }
 
   /** Tells the handler to end, with the reason. */
@@ -79,26 +68,47 @@ export class Attempt<Types extends TaskTypes> {
     this.#abort.abort(reason)
   }
 
-  /** Tells the handler to end because the consumer stops: if it does not complete now, the task goes back unharmed. */
+  /** Tells the handler to end because the consumer stops: if it does not complete now, the tasks go back unharmed. */
   giveBack(): void {
     this.#releaseOnAbort = true
     this.abort(new ForebayError('QUEUE_CLOSED', 'The consumer stops; the task goes back to the queue.'))
   }
 
-  /** Runs the handler to an end. Never rejects. */
-  async run(queue: LoadLevelingQueue<Types>, handler: Handler<Types>): Promise<Ending> {
-    let task: TaskOf<Types>
+  /** Runs the handler to an end; one ending a claim, in their order. Never rejects. */
+  async run(queue: LoadLevelingQueue<Types>, work: Work<Types>): Promise<Ending[]> {
+    const read = await Promise.all(this.#claims.map((claim) => this.#read(queue, claim)))
+    const tasks = read.flatMap((one) => ('task' in one ? [one.task] : []))
+    const returned = tasks.length > 0 ? await this.#returned(tasks, work) : []
+    let next = 0
+    return read.map((one, index) => {
+      if ('ending' in one) return one.ending
+      const claim = this.#claims[index] as Claim
+      return 'thrown' in returned ? this.#failed(claim, returned.thrown) : this.#ending(claim, returned[next++])
+    })
+  }
+
+  async #read(
+    queue: LoadLevelingQueue<Types>,
+    claim: Claim,
+  ): Promise<{ readonly task: TaskOf<Types> } | { readonly ending: Ending }> {
     try {
-      task = await readTask<Types>(queue.types, this.claim.task)
+      return { task: await readTask<Types>(queue.types, claim.task) }
     } catch (thrown) {
-      return this.#dead('unreadable', thrown)
+      return { ending: this.#dead(claim, 'unreadable', thrown) }
     }
-    const { attempts } = this.claim.task
-    const context: HandlerContext = { signal: this.#abort.signal, attempt: attempts, extend: this.#extend }
+  }
+
+  async #returned(
+    tasks: readonly TaskOf<Types>[],
+    work: Work<Types>,
+  ): Promise<readonly HandlerReturn[] | { readonly thrown: unknown }> {
+    const attempt = (this.#claims[0] as Claim).task.attempts
+    const { extend, charge } = this.#side
+    const context: HandlerContext = { signal: this.#abort.signal, attempt, extend, charge }
     try {
-      return this.#ending(await this.#withinTime(async () => handler(task, context)))
+      return await this.#withinTime(() => work.run(tasks, context))
     } catch (thrown) {
-      return this.#failed(thrown)
+      return { thrown }
     }
   }
 
@@ -127,7 +137,7 @@ export class Attempt<Types extends TaskTypes> {
     })
   }
 
-  #ending(returned: HandlerReturn): Ending {
+  #ending(claim: Claim, returned: HandlerReturn): Ending {
     if (!returned) return this.#completed(undefined)
     switch (returned.outcome) {
       case 'complete':
@@ -139,11 +149,14 @@ export class Attempt<Types extends TaskTypes> {
           ...(returned.holdStarts && { holdMs: returned.delayMs }),
         }
       case 'dead':
-        return this.#dead('refused', new Error(returned.reason))
+        return this.#dead(claim, 'refused', new Error(returned.reason))
       case 'retry':
-        return this.#retryOrDead(new Error(returned.reason), returned.delayMs)
+        return this.#retryOrDead(claim, new Error(returned.reason), returned.delayMs)
       default:
-        return this.#failed(new TypeError(`The handler returned ${JSON.stringify(returned)}, which is no outcome`))
+        return this.#failed(
+          claim,
+          new TypeError(`The handler returned ${JSON.stringify(returned)}, which is no outcome`),
+        )
     }
   }
 
@@ -153,22 +166,22 @@ export class Attempt<Types extends TaskTypes> {
     return { outcome: 'complete', result, keep: { result: JSON.stringify(result) ?? 'null', keepMs: keepResultsMs } }
   }
 
-  #failed(thrown: unknown): Ending {
+  #failed(claim: Claim, thrown: unknown): Ending {
     if (this.#releaseOnAbort) return { outcome: 'release', delayMs: 0 }
     const { limits, random } = this.#settings
     // A handler that obeyed its signal throws what its client made of it; the reason is what happened.
     const cause = this.#abort.signal.aborted ? this.#abort.signal.reason : thrown
-    return this.#retryOrDead(cause, fullJitter(this.claim.task.attempts, random.next(), limits.backoff))
+    return this.#retryOrDead(claim, cause, fullJitter(claim.task.attempts, random.next(), limits.backoff))
   }
 
-  #retryOrDead(thrown: unknown, delayMs: number): Ending {
-    const { attempts } = this.claim.task
-    if (attempts >= this.#settings.limits.maxAttempts) return this.#dead('attempts-exhausted', thrown)
+  #retryOrDead(claim: Claim, thrown: unknown, delayMs: number): Ending {
+    const { attempts } = claim.task
+    if (attempts >= this.#settings.limits.maxAttempts) return this.#dead(claim, 'attempts-exhausted', thrown)
     return { outcome: 'retry', delayMs, failure: failureOf(thrown, attempts, this.#settings.clock) }
   }
 
-  #dead(reason: DeadReason, thrown: unknown): Ending {
-    return { outcome: 'dead', reason, failure: failureOf(thrown, this.claim.task.attempts, this.#settings.clock) }
+  #dead(claim: Claim, reason: DeadReason, thrown: unknown): Ending {
+    return { outcome: 'dead', reason, failure: failureOf(thrown, claim.task.attempts, this.#settings.clock) }
   }
 }
 

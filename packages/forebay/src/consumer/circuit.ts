@@ -58,15 +58,21 @@ export class Circuit {
     return this.#breaker?.start()
   }
 
-  /** Counts an attempt's end; returns the ending to store. */
-  end(call: BreakerCall | undefined, ending: Ending, isLeaseLost: boolean, durationMs: number): Ending {
-    if (!this.#breaker || !call) return ending
+  /** Counts an attempt's end; returns the endings to store. */
+  end(
+    call: BreakerCall | undefined,
+    endings: readonly Ending[],
+    isLost: boolean,
+    durationMs: number,
+  ): readonly Ending[] {
+    if (!this.#breaker || !call) return endings
     const now = this.#clock.monotonic()
-    const result = isLeaseLost ? 'none' : resultOf(ending)
+    const result = isLost ? 'none' : resultOfAll(endings)
     this.#watched(this.#breaker, (breaker) => breaker.end(call, result, durationMs, now, this.#random.next()))
-    if (!call.isProbe || result !== 'failed') return ending
+    if (!call.isProbe || result !== 'failed') return endings
     // Not before the next probes, which others of the queue shall be.
-    return { outcome: 'release', delayMs: Math.max(0, (this.openUntil ?? now) - now) }
+    const release = { outcome: 'release', delayMs: Math.max(0, (this.openUntil ?? now) - now) } as const
+    return endings.map((ending) => (resultOf(ending) === 'failed' ? release : ending))
   }
 
   /** Tells of a change only after the breaker is done with it. */
@@ -76,6 +82,12 @@ export class Circuit {
     if (breaker.state !== before) this.#onChange({ state: breaker.state, reason: breaker.reason })
     return result
   }
+}
+
+/** Of several tasks one that was answered well shows that the downstream works. */
+function resultOfAll(endings: readonly Ending[]): CallResult {
+  const results = new Set(endings.map(resultOf))
+  return (['good', 'failed', 'none'] as const).find((result) => results.has(result)) ?? 'none'
 }
 
 function resultOf(ending: Ending): CallResult {

@@ -119,8 +119,14 @@ export class Concurrency {
   }
 }
 
+/** What an attempt at several tasks says: one that was answered well shows that the downstream works. */
+export function verdictOfAll(endings: readonly Ending[]): AttemptSample['result'] {
+  const verdicts = new Set(endings.map(verdictOf))
+  return (['refused', 'ok', 'failed', 'unknown'] as const).find((verdict) => verdicts.has(verdict)) ?? 'unknown'
+}
+
 /** What an ending says about the downstream: a task that the handler refused, or gave back, is not the downstream's fault. */
-export function verdictOf(ending: Ending): AttemptSample['result'] {
+function verdictOf(ending: Ending): AttemptSample['result'] {
   if (ending.holdMs) return 'refused'
   if (ending.outcome === 'retry' || (ending.outcome === 'dead' && ending.reason === 'attempts-exhausted'))
     return 'failed'

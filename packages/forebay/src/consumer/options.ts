@@ -1,34 +1,14 @@
 /** The options of a `LeveledConsumer`, their defaults and their bounds. */
 
+import type { KeyLimits } from '../backends/queue-service.ts'
 import type { Clock } from '../clock.ts'
 import { ForebayError } from '../errors.ts'
 import type { BreakerSettings } from '../flow/breaker.ts'
 import type { FlowLimit, FlowSettings } from '../flow/flow-limits.ts'
 import type { RandomSource } from '../random.ts'
+import { between, whole } from './bounds.ts'
 import type { LearningConcurrency } from './concurrency.ts'
-
-/** One limit on the flow. The rate is given in one of three units: above 0, at most 50,000 a second where tasks are counted. */
-export interface RateLimit {
-  readonly perSecond?: number
-  readonly perMinute?: number
-  readonly perHour?: number
-  /** How many of what it counts may go at once after a rest, beyond the first: default 0, the flow is level. */
-  readonly burst?: number
-  /** `tasks`: each start is one. `cost`: each is what its task costs, such as tokens. Default `tasks`. */
-  readonly counts?: 'tasks' | 'cost'
-}
-
-export interface RateOptions extends RateLimit {
-  /** Further limits, which all hold together with this one. Default: none. */
-  readonly also?: readonly RateLimit[]
-  /** After idleness, a pause or a hold the rate climbs to `perSecond` over this many milliseconds. Default 500. 0: at once. */
-  readonly rampMs?: number
-  /**
-   * `queue`: all consumers of the queue keep this rate together, in however many processes: it is the downstream that has the
-   * limit. `process`: this consumer keeps it alone, and two consumers start twice as much. Default `queue`. Fixed at the start.
-   */
-  readonly scope?: 'queue' | 'process'
-}
+import { perSecondOf, type RateLimit, type RateOptions, withRate } from './rate-options.ts'
 
 export interface RetryOptions {
   /** Attempts in all, the first included. Default 3. */
@@ -44,13 +24,33 @@ export interface ConsumerLimits {
   /** Default: no limit on the rate. `null` takes a limit away. */
   readonly rate?: RateOptions | null
   /**
-   * How many tasks run at once in this consumer: a number, at most 10,000, or `adaptive({ min, max })` or `aimd({ min, max })`,
-   * which find it. Default 1.
+   * How many attempts run at once in this consumer: a number, at most 10,000, or `adaptive({ min, max })` or `aimd({ min, max })`,
+   * which find it. `{ max, scope: 'queue' }`: in all consumers of the queue together. Default 1.
    */
-  readonly concurrency?: number | LearningConcurrency
+  readonly concurrency?: number | LearningConcurrency | SharedConcurrency
+  /**
+   * Limits for each key, over all consumers of the queue; a key at its limit holds up no other. `null` takes them away. Default: none.
+   * They are kept by the backend as it hands tasks out, so two starts of a key may be closer than its rate by what a task
+   * waits for its own permit, a quarter of a second at most.
+   */
+  readonly perKey?: PerKeyOptions | null
   readonly retry?: RetryOptions
   /** An attempt's time, ms: then its signal aborts and it counts as failed. Default 30,000. */
   readonly timeoutMs?: number
+}
+
+export interface SharedConcurrency {
+  /** At most 10,000. */
+  readonly max: number
+  /** `queue`: all consumers of the queue keep this limit together, in however many processes; `process`: this one alone. */
+  readonly scope: 'queue' | 'process'
+}
+
+export interface PerKeyOptions {
+  /** At most so many tasks of a key are in flight at once. */
+  readonly concurrency?: number
+  /** At most so many tasks of a key are handed out in that time, evenly spaced. */
+  readonly rate?: Pick<RateLimit, 'perSecond' | 'perMinute' | 'perHour'>
 }
 
 /** When the consumer stops calling a downstream that fails; see flow/breaker.ts. */
@@ -94,8 +94,11 @@ export interface Limits {
   readonly flow: FlowSettings
   /** In force now. */
   readonly concurrency: number
+  /** Whose limit the concurrency is. */
+  readonly concurrencyScope: 'queue' | 'process'
   /** How the concurrency is found; undefined where it is fixed. */
   readonly learning: LearningConcurrency | undefined
+  readonly perKey: KeyLimits | undefined
   readonly maxAttempts: number
   readonly backoff: { readonly baseMs: number; readonly capMs: number }
   readonly timeoutMs: number
@@ -105,7 +108,9 @@ export const DEFAULT_LIMITS: Limits = {
   perSecond: Number.POSITIVE_INFINITY,
   flow: { limits: [{ perSecond: Number.POSITIVE_INFINITY, burst: 0, counts: 'tasks' }], rampMs: 500 },
   concurrency: 1,
+  concurrencyScope: 'process',
   learning: undefined,
+  perKey: undefined,
   maxAttempts: 3,
   backoff: { baseMs: 1_000, capMs: 60_000 },
   timeoutMs: 30_000,
@@ -118,14 +123,15 @@ export const DEFAULT_LEASE_MS = 30_000
  * @throws ForebayError INVALID_OPTION, naming the option and its bounds; then nothing has changed.
  */
 export function withLimits(current: Limits, wish: ConsumerLimits): Limits {
-  const { rate, concurrency, retry, timeoutMs } = wish
+  const { rate, concurrency, perKey, retry, timeoutMs } = wish
   const flow = rate === null ? DEFAULT_LIMITS.flow : rate ? withRate(current.flow, rate) : current.flow
   const next: Limits = {
     perSecond: (flow.limits[0] as FlowLimit).perSecond,
     flow,
     ...(concurrency === undefined
-      ? { concurrency: current.concurrency, learning: current.learning }
+      ? { concurrency: current.concurrency, concurrencyScope: current.concurrencyScope, learning: current.learning }
       : spelledOut(concurrency)),
+    perKey: perKey === null ? undefined : perKey ? keyLimitsOf(perKey) : current.perKey,
     maxAttempts: retry?.maxAttempts ?? current.maxAttempts,
     backoff: { baseMs: retry?.baseMs ?? current.backoff.baseMs, capMs: retry?.capMs ?? current.backoff.capMs },
     timeoutMs: timeoutMs ?? current.timeoutMs,
@@ -139,60 +145,30 @@ export function withLimits(current: Limits, wish: ConsumerLimits): Limits {
   return next
 }
 
-/** What a wish names replaces what stands; limits that are the same stay the same object, so that nothing begins anew. */
-function withRate(current: FlowSettings, wish: RateOptions): FlowSettings {
-  const rampMs = wish.rampMs ?? current.rampMs
-  between('rate.rampMs', rampMs, 0, 3_600_000)
-  const [first, ...others] = current.limits as [FlowLimit, ...FlowLimit[]]
-  const limits = [
-    limitOf('rate', wish, first),
-    ...(wish.also?.map((limit, index) => limitOf(`rate.also.${index}`, limit, undefined)) ?? others),
-  ]
-  const same = JSON.stringify(limits) === JSON.stringify(current.limits)
-  return { limits: same ? current.limits : limits, rampMs }
-}
-
-const UNITS = { perSecond: 1, perMinute: 60, perHour: 3_600 } as const
-
-function limitOf(path: string, wish: RateLimit, current: FlowLimit | undefined): FlowLimit {
-  const counts = wish.counts ?? current?.counts ?? 'tasks'
-  if (counts !== 'tasks' && counts !== 'cost') {
-    throw new ForebayError('INVALID_OPTION', `${path}.counts is "tasks" or "cost", not ${String(counts)}.`, {
-      path: `${path}.counts`,
-    })
+function spelledOut(
+  concurrency: number | LearningConcurrency | SharedConcurrency,
+): Pick<Limits, 'concurrency' | 'concurrencyScope' | 'learning'> {
+  if (typeof concurrency === 'number') return { concurrency, concurrencyScope: 'process', learning: undefined }
+  if (!('scope' in concurrency)) {
+    return { concurrency: concurrency.max, concurrencyScope: 'process', learning: concurrency }
   }
-  const burst = wish.burst ?? current?.burst ?? 0
-  between(`${path}.burst`, burst, 0, MOST_PER_SECOND[counts])
-  return { perSecond: perSecondOf(path, wish, counts) ?? current?.perSecond ?? unnamed(path), burst, counts }
+  const { max, scope } = concurrency
+  whole('concurrency.max', max, 1, 10_000)
+  if (scope === 'queue' || scope === 'process')
+    return { concurrency: max, concurrencyScope: scope, learning: undefined }
+  const message = `concurrency.scope is "queue" or "process", not ${String(scope)}.`
+  throw new ForebayError('INVALID_OPTION', message, { path: 'concurrency.scope' })
 }
 
-function perSecondOf(path: string, wish: RateLimit, counts: FlowLimit['counts']): number | undefined {
-  const named = Object.keys(UNITS).filter((unit) => wish[unit as keyof typeof UNITS] !== undefined)
-  const [unit] = named as (keyof typeof UNITS)[]
-  if (unit === undefined) return undefined
-  if (named.length > 1) {
-    const message = `${path} names ${named.join(' and ')}; it is one of them. A second limit stands in rate.also.`
-    throw new ForebayError('INVALID_OPTION', message, { path })
-  }
-  between(`${path}.${unit}`, wish[unit], Number.MIN_VALUE, MOST_PER_SECOND[counts] * UNITS[unit])
-  return (wish[unit] as number) / UNITS[unit]
-}
-
-function unnamed(path: string): never {
-  throw new ForebayError('INVALID_OPTION', `${path} names no rate: perSecond, perMinute or perHour.`, { path })
-}
-
-const MOST_PER_SECOND = { tasks: 50_000, cost: 1_000_000_000 } as const
-
-function spelledOut(concurrency: number | LearningConcurrency): Pick<Limits, 'concurrency' | 'learning'> {
-  return typeof concurrency === 'number'
-    ? { concurrency, learning: undefined }
-    : { concurrency: concurrency.max, learning: concurrency }
+function keyLimitsOf({ concurrency, rate }: PerKeyOptions): KeyLimits {
+  if (concurrency !== undefined) whole('perKey.concurrency', concurrency, 1, 10_000)
+  const perSecond = rate && perSecondOf('perKey.rate', rate, 'tasks')
+  return { ...(concurrency !== undefined && { concurrency }), ...(perSecond !== undefined && { perSecond }) }
 }
 
 function checkLearning({ kind, min = 1, max, initial = min }: LearningConcurrency): void {
   if (kind !== 'aimd' && kind !== 'adaptive') {
-    const message = 'concurrency is a number, aimd({ min, max }) or adaptive({ min, max }).'
+    const message = 'concurrency is a number, { max, scope }, aimd({ min, max }) or adaptive({ min, max }).'
     throw new ForebayError('INVALID_OPTION', message, { path: 'concurrency' })
   }
   whole('concurrency.max', max, 1, 10_000)
@@ -225,16 +201,3 @@ export function breakerSettings(wish: BreakerOptions): BreakerSettings {
 
 /** A week: a longer attempt or backoff is a mistake in the unit. */
 const LONGEST_MS = 7 * 24 * 3_600_000
-
-/** @throws ForebayError INVALID_OPTION. */
-export function between(path: string, value: unknown, least: number, most: number): void {
-  if (typeof value === 'number' && value >= least && value <= most) return
-  const bounds = least === Number.MIN_VALUE ? `above 0 and at most ${most}` : `from ${least} to ${most}`
-  throw new ForebayError('INVALID_OPTION', `${path} is a number ${bounds}, not ${String(value)}.`, { path })
-}
-
-function whole(path: string, value: number, least: number, most: number): void {
-  between(path, value, least, most)
-  if (!Number.isInteger(value))
-    throw new ForebayError('INVALID_OPTION', `${path} is a whole number, not ${value}.`, { path })
-}

@@ -17,8 +17,8 @@ export interface Permits {
   charge(cost: number, now: number): void
   /** How many starts are expected until then, the next one included. */
   startsUntil(until: number, now: number): number
-  /** Tasks of these costs are claimed and wait for their permits, in this order. */
-  provide(costs: readonly number[], now: number): void
+  /** So many attempts wait for their permits. @param costs What they cost, from the one with this number on. */
+  provide(waiting: number, costs: (from: number) => readonly number[], now: number): void
   /** Nothing starts before `until`. */
   hold(until: number, now: number): void
   /** The consumer stood still by somebody's will. */

@@ -108,13 +108,11 @@ export class SharedPermits implements Permits {
     return reserved + startsWithin(this.#settings, until - first, this.#meanCost)
   }
 
-  provide(costs: readonly number[], now: number): void {
-    this.#waiting = costs.length
-    if (costs.length > 0) this.#meanCost = costs.reduce((sum, cost) => sum + cost, 0) / costs.length
-    if (isUnlimited(this.#settings) || this.#reserving || costs.length <= this.#slots.length || this.#nextAskAt > now)
-      return
+  provide(waiting: number, costs: (from: number) => readonly number[], now: number): void {
+    this.#waiting = waiting
+    if (isUnlimited(this.#settings) || this.#reserving || waiting <= this.#slots.length || this.#nextAskAt > now) return
     this.#reserving = true
-    void this.#reserve(costs.slice(this.#slots.length))
+    void this.#reserve(costs(this.#slots.length))
   }
 
   hold(until: number, now: number): void {
@@ -176,6 +174,7 @@ export class SharedPermits implements Permits {
     const asked = clock.monotonic()
     const charge = this.#charge
     this.#charge = 0
+    this.#meanCost = costs.reduce((sum, cost) => sum + cost, 0) / costs.length
     try {
       const answer = await this.#apply({
         kind: 'reserve',

@@ -8,7 +8,7 @@
 
 import { Agent } from 'undici'
 import type { Clock } from '../clock.ts'
-import type { HandlerContext } from '../consumer/attempt.ts'
+import type { HandlerContext } from '../consumer/handler.ts'
 import { LeveledConsumer } from '../consumer/leveled-consumer.ts'
 import type { Outcome } from '../consumer/outcome.ts'
 import { asForebayError, ForebayError, messageOf } from '../errors.ts'

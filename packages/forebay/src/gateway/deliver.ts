@@ -11,7 +11,7 @@
 
 import { Pool } from 'undici'
 import type { Clock } from '../clock.ts'
-import type { HandlerContext } from '../consumer/attempt.ts'
+import type { HandlerContext } from '../consumer/handler.ts'
 import { complete, dead, type Outcome, release } from '../consumer/outcome.ts'
 import { ForebayError, messageOf } from '../errors.ts'
 import type { Task } from '../task.ts'

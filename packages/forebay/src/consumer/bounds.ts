@@ -1,0 +1,17 @@
+/** Whether an option is within its bounds. */
+
+import { ForebayError } from '../errors.ts'
+
+/** @throws ForebayError INVALID_OPTION. */
+export function between(path: string, value: unknown, least: number, most: number): void {
+  if (typeof value === 'number' && value >= least && value <= most) return
+  const bounds = least === Number.MIN_VALUE ? `above 0 and at most ${most}` : `from ${least} to ${most}`
+  throw new ForebayError('INVALID_OPTION', `${path} is a number ${bounds}, not ${String(value)}.`, { path })
+}
+
+/** @throws ForebayError INVALID_OPTION. */
+export function whole(path: string, value: number, least: number, most: number): void {
+  between(path, value, least, most)
+  if (!Number.isInteger(value))
+    throw new ForebayError('INVALID_OPTION', `${path} is a whole number, not ${value}.`, { path })
+}

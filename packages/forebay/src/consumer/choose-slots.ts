@@ -1,0 +1,32 @@
+/** Whether a consumer needs slots of a limit that all consumers of the queue keep together. */
+
+import type { QueueService } from '../backends/queue-service.ts'
+import { ForebayError } from '../errors.ts'
+import type { Limits } from './options.ts'
+import { Slots, type SlotsOptions } from './slots.ts'
+
+/**
+ * The slots for these limits; what was used so far goes on where it can.
+ * @throws ForebayError UNSUPPORTED if the backend cannot keep what is asked for; then nothing has changed.
+ */
+export function chooseSlots(
+  { shared, backend, capabilities }: Pick<QueueService, 'shared' | 'backend' | 'capabilities'>,
+  before: Slots | undefined,
+  { concurrency, concurrencyScope, perKey }: Limits,
+  options: Omit<SlotsOptions, 'shared'>,
+): Slots | undefined {
+  if (perKey && !capabilities.keyLimits) {
+    const message = `The ${backend} backend can't keep limits for each key; sqlite, postgres and redis can.`
+    throw new ForebayError('UNSUPPORTED', message, { path: 'perKey' })
+  }
+  if (concurrencyScope === 'process') {
+    void before?.leave()
+    return undefined
+  }
+  if (!shared) {
+    const message = `The ${backend} backend can't keep one limit over all consumers of the queue; say concurrency: ${concurrency} for this one alone.`
+    throw new ForebayError('UNSUPPORTED', message, { path: 'concurrency.scope' })
+  }
+  before?.change(concurrency)
+  return before ?? new Slots(concurrency, { shared, ...options })
+}
