@@ -51,7 +51,8 @@ function limitOf(path: string, wish: RateLimit, current: FlowLimit | undefined):
   }
   const burst = wish.burst ?? current?.burst ?? 0
   between(`${path}.burst`, burst, 0, MOST_PER_SECOND[counts])
-  return { perSecond: perSecondOf(path, wish, counts) ?? current?.perSecond ?? unnamed(path), burst, counts }
+  const standing = current?.perSecond === Number.POSITIVE_INFINITY ? undefined : current?.perSecond
+  return { perSecond: perSecondOf(path, wish, counts) ?? standing ?? unnamed(path), burst, counts }
 }
 
 /** Undefined if the wish names none. @throws ForebayError INVALID_OPTION. */

@@ -76,8 +76,7 @@ export class Slots {
 
   /** Tells what runs and what would run if it were allowed, those that run included. Call it at every turn. */
   tell(using: number, wish: number, now: number): void {
-    // Who waits for slots goes on waiting for one until it has found out whether there is work.
-    const want = Math.min(this.#limit, Math.max(wish, this.#isWaiting ? 1 : 0))
+    const want = this.#wanted(wish)
     if (this.#asking || now < this.#nextAskAt(using, want)) return
     this.#asking = true
     void this.#ask(using, want)
@@ -85,7 +84,7 @@ export class Slots {
 
   /** When `tell` should be called again with the same wishes; Infinity if an answer is under way and `onChange` will say. */
   wakeAt(using: number, wish: number): number {
-    return this.#asking ? Number.POSITIVE_INFINITY : this.#nextAskAt(using, Math.max(wish, this.#isWaiting ? 1 : 0))
+    return this.#asking ? Number.POSITIVE_INFINITY : this.#nextAskAt(using, this.#wanted(wish))
   }
 
   /** Gives the whole part back; nothing may run any more. */
@@ -95,8 +94,10 @@ export class Slots {
     await this.#ask(0, 0)
   }
 
-  get #isWaiting(): boolean {
-    return this.#told.want > 0 && this.#allowed === 0
+  /** Who waits for slots goes on waiting for one until it has found out whether there is work. */
+  #wanted(wish: number): number {
+    const isWaiting = this.#told.want > 0 && this.#allowed === 0
+    return Math.min(this.#limit, Math.max(wish, isWaiting ? 1 : 0))
   }
 
   #nextAskAt(using: number, want: number): number {
