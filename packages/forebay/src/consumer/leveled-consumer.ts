@@ -103,8 +103,8 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
     this.#circuit = new Circuit(options.breaker ?? false, clock, random, (change) => {
       this.#events.emit('breaker', change)
     })
-    this.#permits = choosePermits(queue.service, this.#limits.flow, options.rate?.scope ?? 'queue', asking)
-    this.#slots = chooseSlots(queue.service, undefined, this.#limits, asking)
+    this.#permits = choosePermits(queue, this.#limits.flow, options.rate?.scope ?? 'queue', asking)
+    this.#slots = chooseSlots(queue, undefined, this.#limits, asking)
     this.#gate = new Gate({
       permits: this.#permits,
       concurrency: this.#concurrency,
@@ -187,7 +187,7 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
   /** Changes limits while it runs; what is not named stays. @throws ForebayError INVALID_OPTION; then nothing has changed. */
   update(limits: ConsumerLimits): void {
     const next = withLimits(this.#limits, limits)
-    this.#slots = chooseSlots(this.#queue.service, this.#slots, next, {
+    this.#slots = chooseSlots(this.#queue, this.#slots, next, {
       clock: this.#clock,
       random: this.#random,
       onChange: () => this.#turn(),

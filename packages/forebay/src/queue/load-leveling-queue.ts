@@ -3,7 +3,7 @@
  * tells the truth about each: accepted, duplicate, or refused with a code.
  */
 
-import { openBackend } from '../backends/open-backend.ts'
+import { openBackend, type OpenOptions } from '../backends/open-backend.ts'
 import type {
   Bounds,
   DeadLetters,
@@ -13,6 +13,7 @@ import type {
   PushResult,
   QueueService,
 } from '../backends/queue-service.ts'
+import type { SharedState } from '../backends/shared-state.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { asForebayError, ForebayError } from '../errors.ts'
 import { Emitter, type Listener } from '../events.ts'
@@ -40,6 +41,7 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
   /** The schemas of the task types; undefined if any task is taken. */
   readonly types: Types | undefined
   readonly clock: Clock
+  readonly #coordinator: QueueService | undefined
   readonly #random: RandomSource
   readonly #rules: AdmissionRules
   readonly #full: FullQueue
@@ -48,9 +50,10 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
   readonly #underWay = new Set<Promise<unknown>>()
   #closed: Promise<void> | undefined
 
-  private constructor(service: QueueService, options: QueueOptions<Types>) {
+  private constructor(service: QueueService, coordinator: QueueService | undefined, options: QueueOptions<Types>) {
     this.name = options.name ?? QUEUE_DEFAULTS.name
     this.service = service
+    this.#coordinator = coordinator
     this.types = options.tasks
     this.clock = options.clock ?? systemClock
     this.#random = options.random ?? systemRandom
@@ -72,7 +75,8 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
   /**
    * Opens a queue.
    * @param where A backend URL (`sqlite:orders.db`, `memory:`, ...) or a `QueueService` made by hand.
-   * @throws ForebayError INVALID_OPTION, INVALID_URL, MISSING_PACKAGE or what the backend says (BACKEND_LOCKED, ...).
+   * @throws ForebayError INVALID_OPTION, INVALID_URL, MISSING_PACKAGE or what the backend says (BACKEND_LOCKED, ...);
+   * UNSUPPORTED if the coordinator has no atomic state either.
    */
   static async open<Types extends TaskTypes = AnyTaskTypes>(
     where: string | QueueService,
@@ -80,8 +84,15 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
   ): Promise<LoadLevelingQueue<Types>> {
     checkOptions(options)
     const { name = QUEUE_DEFAULTS.name, clock = systemClock, random = systemRandom } = options
-    const service = typeof where === 'string' ? await openBackend(where, { queue: name, clock, random }) : where
-    return new LoadLevelingQueue(service, options)
+    const opening = { queue: name, clock, random }
+    const service = typeof where === 'string' ? await openBackend(where, opening) : where
+    try {
+      const coordinator = await openCoordinator(options.coordinator, opening)
+      return new LoadLevelingQueue(service, coordinator, options)
+    } catch (thrown) {
+      if (service !== where) await service.close()
+      throw thrown
+    }
   }
 
   /**
@@ -100,6 +111,11 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
     const work = this.#enqueueMany(inputs)
     this.#underWay.add(work)
     return work.finally(() => this.#underWay.delete(work))
+  }
+
+  /** What all consumers keep together: the coordinator's, or else the backend's own; undefined if there is neither. */
+  get shared(): SharedState | undefined {
+    return (this.#coordinator ?? this.service).shared
   }
 
   /** How full the queue is. */
@@ -125,10 +141,15 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
     return this.#events.on(name, listener)
   }
 
-  /** Waits for enqueues that are under way, then lets go of the backend. Works twice. */
+  /** Waits for enqueues that are under way, then lets go of the backend and the coordinator. Works twice. */
   close(): Promise<void> {
-    this.#closed ??= Promise.all(this.#underWay).then(() => this.service.close())
+    this.#closed ??= this.#close()
     return this.#closed
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all(this.#underWay)
+    await Promise.all([this.service.close(), this.#coordinator?.close()])
   }
 
   async #enqueueMany(inputs: readonly InputOf<Types>[]): Promise<EnqueueResult[]> {
@@ -199,6 +220,17 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
     }
     return results
   }
+}
+
+async function openCoordinator(
+  where: string | QueueService | undefined,
+  opening: OpenOptions,
+): Promise<QueueService | undefined> {
+  const coordinator = typeof where === 'string' ? await openBackend(where, opening) : where
+  if (!coordinator || coordinator.shared) return coordinator
+  if (coordinator !== where) await coordinator.close()
+  const message = `The ${coordinator.backend} backend can't coordinate: it has no atomic state. Use sqlite, redis or postgres.`
+  throw new ForebayError('UNSUPPORTED', message, { path: 'coordinator' })
 }
 
 function checkOptions(options: QueueOptions<TaskTypes>): void {

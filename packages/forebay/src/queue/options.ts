@@ -1,5 +1,6 @@
 /** The options of a `LoadLevelingQueue`, their defaults and their bounds. */
 
+import type { QueueService } from '../backends/queue-service.ts'
 import type { Clock } from '../clock.ts'
 import type { RandomSource } from '../random.ts'
 import type { TaskTypes } from './task-types.ts'
@@ -19,6 +20,13 @@ export interface QueueOptions<Types extends TaskTypes> {
   readonly expectedPerSecond?: number
   /** How long a `dedupId` is remembered. Default 300,000. */
   readonly dedupWindowMs?: number
+  /**
+   * Keeps what all consumers of the queue share (one rate, one limit) where the backend itself has no atomic state, such as
+   * RabbitMQ and NATS: a backend URL (`sqlite:rates.db`, `redis://...`), opened under the queue's name, or a `QueueService`
+   * made by hand, for this queue alone. It stores no tasks, and is closed with the queue. All processes name the same one.
+   * Default: the backend itself.
+   */
+  readonly coordinator?: string | QueueService
   /** Where time comes from. Default: the system. */
   readonly clock?: Clock
   /** Where ids come from. Default: the system's source. */
