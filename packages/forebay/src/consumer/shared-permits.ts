@@ -6,7 +6,7 @@
  *     slots       reserved starts, ascending, by this process's monotonic clock, each with the cost that was reserved
  *     charge      what the tasks that started cost more than that; booked with the next reservation
  *
- * A slot is used when it has come, by up to `toleranceMs` late; after that it is discarded, never used late, so that a
+ * A slot is used when it has come, or a little late (see `TOLERANCE`); after that it is discarded, never used late, so that a
  * process that was blocked releases no burst. Where the engine does not know the offset between its clock and ours, it is taken
  * from the middle of the request; its error is at most half of a round trip.
  */
@@ -27,9 +27,16 @@ const PREFETCH_MS = 250
 /** Who was given less than it asked for, because the rate is used up or others were faster, asks again only after this. */
 const ASK_AGAIN_MS = 125
 
-/** A slot may be used this late, or half an interval where that is more: the law then still gains less than one start. */
-const TOLERANCE_MS = 5
+/**
+ * How late a slot may be used, ms: it is J in the law starts(W) <= 1 + floor(r (W + J)). Alone it is a late timer's; where
+ * several processes share the rate they also share the machine's cores, and each waits longer for its turn.
+ */
+const TOLERANCE_MS = { alone: 4, shared: 15 } as const
+/** Or half an interval where that is more: the law then still gains less than one start. */
 const TOLERANCE_INTERVALS = 0.5
+
+/** A process that shares the rate changes it more often than this, while it has tasks to start. */
+const SHARED_FOR_MS = 2_000
 
 const LEAD_WEIGHT = 0.2
 
@@ -67,6 +74,9 @@ export class SharedPermits implements Permits {
   /** How long answers have taken to arrive, smoothed: slots that come sooner would be late before they are known. */
   #leadMs = 0
   #reserving = false
+  /** Others have changed the flow of late. */
+  #sharedUntil = Number.NEGATIVE_INFINITY
+  #lastMark = 0
   /** Of the last reservation, for handing back: its first slot by our clock, and what it was answered with. */
   #last: { readonly from: number; readonly mark: number } | undefined
 
@@ -159,9 +169,11 @@ export class SharedPermits implements Permits {
   }
 
   #discardLate(): void {
+    const now = this.#options.clock.monotonic()
     const slowest = Math.min(...this.#settings.limits.map(({ perSecond }) => perSecond))
-    const tolerance = Math.max(TOLERANCE_MS, (TOLERANCE_INTERVALS * 1_000) / slowest)
-    const latest = this.#options.clock.monotonic() - tolerance
+    const least = TOLERANCE_MS[now < this.#sharedUntil ? 'shared' : 'alone']
+    const tolerance = Math.max(least, (TOLERANCE_INTERVALS * 1_000) / slowest)
+    const latest = now - tolerance
     while ((this.#slots[0]?.at ?? Number.POSITIVE_INFINITY) < latest) this.#slots.shift()
   }
 
@@ -202,6 +214,8 @@ export class SharedPermits implements Permits {
   #receive(answer: Applied<ReserveStep>, costs: readonly number[], middle: number): void {
     const { at, next, mark } = answer.result
     const ahead = answer.ahead ?? answer.now - middle
+    if (this.#lastMark > 0 && mark !== this.#lastMark + 1) this.#sharedUntil = middle + SHARED_FOR_MS
+    this.#lastMark = mark
     const [first] = at
     if (first !== undefined) this.#last = { from: first - ahead, mark }
     this.#next = next - ahead
