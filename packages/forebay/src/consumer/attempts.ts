@@ -2,8 +2,12 @@
  * The attempts of a consumer, from their start to their stored outcomes: it keeps their leases alive, tells those who learn
  * from them, stores how they ended and tells about it. When one starts is not its matter.
  *
- *     #running     attempts between their start and their stored outcomes
+ *     #running     attempts whose handler runs
+ *     #settling    attempts that are over, until their outcomes are stored
  *     #releasing   settlements of tasks that did not run
+ *
+ * The next attempt may begin while outcomes are still on their way, so that the flow does not wait for the engine's round
+ * trip. Not without bound (`MOST_SETTLING`): an engine that stores nothing slows the flow down instead of repeating effects.
  */
 
 import type { Claim, QueueService, Settlement } from '../backends/queue-service.ts'
@@ -43,6 +47,12 @@ export interface AttemptsOptions<Types extends TaskTypes> {
   readonly onEnd: () => void
 }
 
+/** So many attempts whose outcomes are not stored may repeat if the process dies, beside those that run. */
+const MOST_SETTLING = 32
+
+/** How much a new duration weighs in their mean. */
+const DURATION_WEIGHT = 0.1
+
 interface Running<Types extends TaskTypes> {
   readonly attempt: Attempt<Types>
   readonly held: readonly Held[]
@@ -54,9 +64,11 @@ export class Attempts<Types extends TaskTypes> {
   readonly #heartbeat: Heartbeat
   readonly #settler: Settler
   readonly #running = new Set<Running<Types>>()
+  readonly #settling = new Set<Running<Types>>()
   readonly #releasing = new Set<Promise<unknown>>()
   /** Gives up settling: aborted when a stop has run out of time. */
   #giveUp = new AbortController()
+  #meanMs: number | undefined
 
   constructor(options: AttemptsOptions<Types>) {
     this.#options = options
@@ -70,6 +82,16 @@ export class Attempts<Types extends TaskTypes> {
   /** How many run now. */
   get size(): number {
     return this.#running.size
+  }
+
+  /** How many more may begin before outcomes must be stored. */
+  get room(): number {
+    return MOST_SETTLING - this.#settling.size
+  }
+
+  /** How long attempts took of late, ms; undefined before the first has ended. */
+  get meanMs(): number | undefined {
+    return this.#meanMs
   }
 
   /** Settlements are stored however long it takes, until `stop`. */
@@ -117,8 +139,9 @@ export class Attempts<Types extends TaskTypes> {
   }
 
   async #idle(): Promise<void> {
-    while (this.#running.size > 0 || this.#releasing.size > 0) {
-      await Promise.all([...this.#releasing, ...[...this.#running].map(({ done }) => done)])
+    while (this.#running.size > 0 || this.#settling.size > 0 || this.#releasing.size > 0) {
+      const attempts = [...this.#running, ...this.#settling]
+      await Promise.all([...this.#releasing, ...attempts.map(({ done }) => done)])
     }
   }
 
@@ -134,9 +157,19 @@ export class Attempts<Types extends TaskTypes> {
     const endings = circuit.end(call, ended, isLost, at - startedAt)
     const holdMs = Math.max(...endings.map((ending) => ending.holdMs ?? 0))
     if (holdMs > 0) onHold(holdMs)
-    await Promise.all(held.map((one, index) => this.#settle(one, endings[index] as Ending, at - startedAt)))
+    this.#learn(at - startedAt)
     this.#running.delete(running)
+    this.#settling.add(running)
+    const settled = Promise.all(held.map((one, index) => this.#settle(one, endings[index] as Ending, at - startedAt)))
     onEnd()
+    await settled
+    this.#settling.delete(running)
+    onEnd()
+  }
+
+  #learn(durationMs: number): void {
+    this.#meanMs ??= durationMs
+    this.#meanMs += DURATION_WEIGHT * (durationMs - this.#meanMs)
   }
 
   async #settle(held: Held, ending: Ending, durationMs: number): Promise<void> {
@@ -174,7 +207,7 @@ export class Attempts<Types extends TaskTypes> {
   }
 
   #leaseLost(lease: Lease): void {
-    for (const { attempt, held } of this.#running) {
+    for (const { attempt, held } of [...this.#running, ...this.#settling]) {
       const lost = held.find((one) => one.lease === lease)
       if (!lost) continue
       const { task } = lost.claim

@@ -10,6 +10,9 @@ import { fullJitter } from '../flow/backoff.ts'
 import type { RandomSource } from '../random.ts'
 import { BACKEND_BACKOFF } from './settler.ts'
 
+/** A claim that is not answered by now waits for work. */
+const PARKED_AFTER_MS = 100
+
 export interface ClaimerOptions {
   readonly clock: Clock
   readonly random: RandomSource
@@ -26,6 +29,7 @@ export class Claimer {
   readonly #options: ClaimerOptions
   #underWay: { readonly abort: AbortController; readonly done: Promise<void> } | undefined
   #failed = 0
+  #asked = 0
   #isFilled = false
 
   constructor(options: ClaimerOptions) {
@@ -36,9 +40,10 @@ export class Claimer {
     return this.#underWay !== undefined
   }
 
-  /** Whether the last claim brought as many as it asked for: then more are likely to wait. */
-  get isFilled(): boolean {
-    return this.#isFilled
+  /** Until when more tasks are likely to wait: the last claim brought as many as it asked for, and the next is not parked. */
+  get filledUntil(): number {
+    if (!this.#isFilled) return Number.NEGATIVE_INFINITY
+    return this.#underWay ? this.#asked + PARKED_AFTER_MS : Number.POSITIVE_INFINITY
   }
 
   /** Begins a claim; none may be under way. */
@@ -64,6 +69,7 @@ export class Claimer {
   async #claim(max: number, signal: AbortSignal): Promise<void> {
     const { clock, random, ask, onClaims, onError } = this.#options
     const asked = clock.monotonic()
+    this.#asked = asked
     try {
       const claims = await ask(max, signal)
       this.#failed = 0

@@ -105,12 +105,6 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
     })
     this.#permits = choosePermits(queue, this.#limits.flow, options.rate?.scope ?? 'queue', asking)
     this.#slots = chooseSlots(queue, undefined, this.#limits, asking)
-    this.#gate = new Gate({
-      permits: this.#permits,
-      concurrency: this.#concurrency,
-      circuit: this.#circuit,
-      slots: () => this.#slots,
-    })
     this.#attempts = new Attempts({
       queue,
       service: queue.service,
@@ -125,6 +119,13 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
       onCharge: (cost) => this.#permits.charge(cost, clock.monotonic()),
       onHold: (delayMs) => this.#hold(delayMs),
       onEnd: onTurn,
+    })
+    this.#gate = new Gate({
+      permits: this.#permits,
+      concurrency: this.#concurrency,
+      circuit: this.#circuit,
+      attempts: this.#attempts,
+      slots: () => this.#slots,
     })
     const onClaims = (claims: readonly Claim[], asked: number) => {
       for (const claim of claims) this.#receive(claim, asked)
@@ -238,7 +239,7 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
     const now = this.#clock.monotonic()
     if (this.#state === 'running') this.#startAndClaim(now)
     // Also while it stands still: what runs keeps its slots.
-    this.#slots?.tell(this.#attempts.size, this.#wishedRunning, now)
+    this.#slots?.tell(this.#attempts.size, this.#wishedRunning(now), now)
     const wakeAt = this.#wakeAt(now)
     if (wakeAt < Number.POSITIVE_INFINITY) this.#cancelTimer = this.#clock.after(wakeAt - now, () => this.#turn())
   }
@@ -246,7 +247,7 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
   #startAndClaim(now: number): void {
     // What a claim that was under way brings while the breaker is open goes back as well.
     if (this.#gate.isShut(now)) this.#letGo()
-    while (this.#held.readyAt <= now && this.#gate.room(this.#attempts.size, now) > 0 && this.#gate.nextAt <= now) {
+    while (this.#held.readyAt <= now && this.#gate.room(now) > 0 && this.#gate.nextAt <= now) {
       const held = this.#held.take()
       this.#permits.take(now, costOf(held))
       this.#attempts.start(held)
@@ -259,34 +260,40 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
 
   #isHeldInVain(now: number): boolean {
     if (this.#gate.expectedAt > now + LONGEST_HOLD_MS) return true
-    return this.#gate.room(this.#attempts.size, now) === 0 && this.#held.waitingSince + LONGEST_HOLD_MS <= now
+    return this.#gate.room(now) === 0 && this.#held.waitingSince + LONGEST_HOLD_MS <= now
   }
 
   /** How many tasks to claim now: for what may start within the prefetch time, asked for when half of them are used up. */
   #wanted(now: number): number {
-    const capacity = this.#gate.claimable(this.#attempts.size, now) * this.#work.maxTasks
+    const capacity = this.#gate.claimable(now) * this.#work.maxTasks
     const isLow = this.#held.size <= capacity / 2 || this.#held.hasRoom
     return isLow ? Math.max(0, capacity - this.#held.size) : 0
   }
 
   /** How many attempts would run if there were slots for them: all that it may while more tasks wait in the queue. */
-  get #wishedRunning(): number {
+  #wishedRunning(now: number): number {
     if (this.#state !== 'running') return this.#attempts.size
-    if (this.#claimer.isFilled) return this.#concurrency.limit
+    if (now < this.#claimer.filledUntil) return this.#concurrency.limit
     return Math.min(this.#concurrency.limit, this.#attempts.size + this.#held.attempts)
   }
 
   #wakeAt(now: number): number {
-    const running = this.#attempts.size
-    const slotsAt = this.#slots?.wakeAt(running, this.#wishedRunning) ?? Number.POSITIVE_INFINITY
+    const slotsAt = this.#slotsWakeAt(now)
     if (this.#state !== 'running') return slotsAt
     if (this.#held.size === 0) {
-      const claimAt = this.#claimer.isUnderWay ? Number.POSITIVE_INFINITY : this.#gate.claimAt(running, 0, now)
+      const claimAt = this.#claimer.isUnderWay ? Number.POSITIVE_INFINITY : this.#gate.claimAt(0, now)
       return Math.min(slotsAt, claimAt)
     }
-    const hasRoom = this.#gate.room(running, now) > 0
+    const hasRoom = this.#gate.room(now) > 0
     const startAt = Math.max(this.#gate.wakeAt(now), this.#held.readyAt)
     return Math.min(slotsAt, hasRoom ? startAt : this.#held.waitingSince + LONGEST_HOLD_MS)
+  }
+
+  #slotsWakeAt(now: number): number {
+    if (!this.#slots) return Number.POSITIVE_INFINITY
+    const wakeAt = this.#slots.wakeAt(this.#attempts.size, this.#wishedRunning(now))
+    const { filledUntil } = this.#claimer
+    return filledUntil > now ? Math.min(wakeAt, filledUntil) : wakeAt
   }
 
   #ask(max: number, signal: AbortSignal): Promise<Claim[]> {

@@ -104,7 +104,8 @@ export class Slots {
     const wantsOther = want !== this.#told.want || (this.#contended && using < this.#told.using)
     const isShort = want > this.#allowed
     if (wantsOther || isShort) return this.#askAgainAt
-    return want === 0 ? Number.POSITIVE_INFINITY : this.#endsAt - LEASE_MS + RENEW_EVERY_MS
+    const renewAt = this.#endsAt - LEASE_MS + RENEW_EVERY_MS
+    return want === 0 ? Number.POSITIVE_INFINITY : Math.max(renewAt, this.#askAgainAt)
   }
 
   async #ask(using: number, want: number): Promise<void> {
