@@ -76,7 +76,9 @@ describe('tasks claimed ahead', () => {
     const { inFlight } = await queue.depth()
     expect(inFlight).toBeGreaterThan(3)
     expect(inFlight).toBeLessThanOrEqual(12)
-    await consumer.stop()
+    const stopped = consumer.stop()
+    await clock.advance(100)
+    await stopped
   })
 
   it('are none where an attempt takes long: another consumer may be free sooner', async () => {
