@@ -12,6 +12,11 @@ export interface OpenOptions {
   readonly random: RandomSource
 }
 
+async function openRedisUrl(url: string, options: OpenOptions): Promise<QueueService> {
+  const { openRedis } = await import('./redis/redis-queue-service.ts')
+  return openRedis({ url, ...options })
+}
+
 type Open = (url: string, options: OpenOptions) => Promise<QueueService>
 
 const BACKENDS: Readonly<Record<string, Open>> = {
@@ -25,6 +30,8 @@ const BACKENDS: Readonly<Record<string, Open>> = {
     const { parseSqliteUrl } = await import('./sqlite/sqlite-url.ts')
     return openSqlite({ ...parseSqliteUrl(url), queue, clock })
   },
+  redis: openRedisUrl,
+  rediss: openRedisUrl,
 }
 
 /**

@@ -1,0 +1,216 @@
+/** The `redis:` backend: a queue in sorted sets that Lua scripts keep, behind the port. */
+
+import { type Clock, systemClock } from '../../clock.ts'
+import { ForebayError } from '../../errors.ts'
+import type { Step } from '../../flow/shared-steps.ts'
+import { type RandomSource, systemRandom } from '../../random.ts'
+import type { TaskId } from '../../task.ts'
+import type {
+  Bounds,
+  Capabilities,
+  Claim,
+  ClaimRef,
+  ClaimRequest,
+  DeadLetters,
+  Depth,
+  ExtendResult,
+  FoundTask,
+  NewTask,
+  Newcomer,
+  PushResult,
+  QueueService,
+  Settlement,
+  SettleResult,
+} from '../queue-service.ts'
+import type { Applied, SharedState } from '../shared-state.ts'
+import { applyToCell } from './cells.ts'
+import { Claiming } from './claiming.ts'
+import { Connection } from './connection.ts'
+import { listDead, takeDead } from './dead-letters.ts'
+import { depth, find } from './looking.ts'
+import { push } from './pushing.ts'
+import { clientsLike, clientsOfUrl, type RedisClient } from './redis-clients.ts'
+import { PARK_MS, RedisClaims } from './redis-claims.ts'
+import type { RunScript } from './script.ts'
+import { DEFAULT_PREFIX, keyOf } from './queue-keys.ts'
+import { checkServer } from './server-check.ts'
+import { extend, settle } from './settling.ts'
+import { WakeReader } from './wake-reader.ts'
+
+const TIMEOUT_MS = 5_000
+
+export interface RedisOptions {
+  /** `redis://` or `rediss://`; or else a client. */
+  readonly url?: string
+  /** A client of ioredis, `Redis` or `Cluster`: two connections like its own are made, and it is left alone. */
+  readonly client?: RedisClient
+  /** Default `default`. One server holds many queues. */
+  readonly queue?: string
+  /** What all keys begin with. Default `forebay`. */
+  readonly prefix?: string
+  /** How long a call may take, the wait for a connection included, milliseconds. Default 5,000. */
+  readonly timeoutMs?: number
+  /** Default: the system's. Due times and leases are by the server's clock all the same. */
+  readonly clock?: Clock
+  /** Default: the system's. */
+  readonly random?: RandomSource
+}
+
+/**
+ * Opens a queue on a Redis server (6.2 or later), a Valkey server, or a cluster of them.
+ *
+ * @throws ForebayError `BACKEND_UNAVAILABLE` (it can't be reached), `UNSUPPORTED` (it is too old, or it evicts keys),
+ * `INVALID_URL`, `INVALID_OPTION`, `MISSING_PACKAGE`.
+ */
+export async function openRedis(options: RedisOptions): Promise<RedisQueueService> {
+  const { url, client, clock = systemClock, random = systemRandom, timeoutMs = TIMEOUT_MS } = options
+  if ((url === undefined) === (client === undefined)) {
+    throw new ForebayError('INVALID_OPTION', 'Opening a queue on Redis takes either a url or a client.')
+  }
+  const make = client ? clientsLike(client, random) : await clientsOfUrl(url as string, random)
+  const commands = new Connection(make(), clock, timeoutMs)
+  const words = new Connection(make(), clock, timeoutMs)
+  try {
+    await Promise.all([commands.open(), words.open()])
+    const durability = await checkServer(commands)
+    const key = keyOf(options.prefix ?? DEFAULT_PREFIX, options.queue ?? 'default')
+    return new RedisQueueService({ commands, words, key, durability, clock, random })
+  } catch (thrown) {
+    commands.drop()
+    words.drop()
+    throw thrown
+  }
+}
+
+interface Opened {
+  readonly commands: Connection
+  readonly words: Connection
+  readonly key: string
+  readonly durability: Capabilities['durability']
+  readonly clock: Clock
+  readonly random: RandomSource
+}
+
+/** Made by `openRedis`. */
+export class RedisQueueService implements QueueService {
+  readonly backend = 'redis'
+  readonly capabilities: Capabilities
+  readonly #commands: Connection
+  readonly #words: Connection
+  readonly #run: RunScript
+  readonly #claims: RedisClaims
+  readonly #underWay = new Set<Promise<unknown>>()
+  #closing: Promise<void> | undefined
+
+  constructor({ commands, words, key, durability, clock, random }: Opened) {
+    this.capabilities = capabilitiesOf(durability)
+    this.#commands = commands
+    this.#words = words
+    this.#run = (script, args) => commands.run(script, key, args)
+    const claiming = new Claiming(this.#run, random)
+    const reader = new WakeReader(words, clock, {
+      key,
+      blockMs: PARK_MS,
+      onWord: (told) => this.#claims.hear(told),
+    })
+    this.#claims = new RedisClaims(clock, {
+      ask: (requests, parks) => claiming.ask(requests, parks),
+      listen: () => void reader.listen(),
+      passOn: () => void passOn(commands, key),
+    })
+  }
+
+  push(tasks: readonly NewTask[], bounds: Bounds = {}, transaction?: unknown): Promise<PushResult[]> {
+    return this.#act(async (run) => {
+      if (transaction === undefined) return push(run, tasks, bounds)
+      throw new ForebayError('UNSUPPORTED', 'The redis backend cannot push within a transaction; nothing was stored.')
+    })
+  }
+
+  claim(request: ClaimRequest): Promise<Claim[]> {
+    return this.#act(() => this.#claims.claim(request))
+  }
+
+  settle(settlements: readonly Settlement[]): Promise<SettleResult[]> {
+    return this.#act((run) => settle(run, settlements))
+  }
+
+  extend(claims: readonly ClaimRef[], leaseMs: number): Promise<ExtendResult[]> {
+    return this.#act((run) => extend(run, claims, leaseMs))
+  }
+
+  depth(newcomer?: Newcomer): Promise<Depth> {
+    return this.#act((run) => depth(run, newcomer))
+  }
+
+  find(ids: readonly TaskId[]): Promise<(FoundTask | undefined)[]> {
+    return this.#act((run) => find(run, ids))
+  }
+
+  readonly shared: SharedState = {
+    apply: <S extends Step>(cell: string, step: S): Promise<Applied<S>> =>
+      this.#act((run) => applyToCell(run, cell, step)),
+  }
+
+  readonly dead: DeadLetters = {
+    list: ({ limit, after }) => this.#act((run) => listDead(run, limit, after)),
+    redrive: (which) => this.#act((run) => takeDead(run, 'redrive', which)),
+    drop: (which) => this.#act((run) => takeDead(run, 'drop', which)),
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    this.#claims.end()
+    this.#words.drop()
+    this.#commands.waitNoMore()
+    await Promise.allSettled(this.#underWay)
+    this.#commands.drop()
+  }
+
+  /** What is under way when the queue is closed is still done. */
+  async #act<Result>(action: (run: RunScript) => Promise<Result>): Promise<Result> {
+    if (this.#closing) throw new ForebayError('QUEUE_CLOSED', 'The queue was closed; nothing was done.')
+    const acting = action(this.#run)
+    this.#underWay.add(acting)
+    try {
+      return await acting
+    } finally {
+      this.#underWay.delete(acting)
+    }
+  }
+}
+
+/** A word that came to us, while nobody waits here any more. A lost one is made up for: those who wait ask again by themselves. */
+async function passOn(commands: Connection, key: string): Promise<void> {
+  await commands.ask((client) => client.xadd(`${key}:wake`, 'MAXLEN', 1, '*', 'w', '')).catch(() => {})
+}
+
+/** As admission has it: 100 years, which microseconds of queue time can count exactly. */
+const LONGEST_SPAN_MS = 100 * 365 * 24 * 3_600_000
+
+function capabilitiesOf(durability: Capabilities['durability']): Capabilities {
+  return {
+    durability,
+    sharedByProcesses: true,
+    bounds: 'exact',
+    maxPayloadBytes: 64 * 1024 * 1024,
+    maxDelayMs: LONGEST_SPAN_MS,
+    maxLeaseMs: LONGEST_SPAN_MS,
+    priority: 'aged',
+    keyOrder: true,
+    fairness: false,
+    keyLimits: false,
+    eviction: false,
+    ahead: false,
+    transactions: false,
+    maxDedupWindowMs: LONGEST_SPAN_MS,
+    find: true,
+    results: true,
+    failures: true,
+    wake: 'event',
+  }
+}
