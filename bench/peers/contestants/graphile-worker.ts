@@ -1,0 +1,3 @@
+import { openGraphile } from './graphile.ts'
+
+export const open = (url: string) => openGraphile(url, {})

@@ -1,0 +1,50 @@
+/**
+ * Measures one contestant, in this process alone: `node measure.ts '{...Order}'` prints how long each part took.
+ *
+ * `enqueue`: so many producers, each of which adds its next job when the last one is stored. `drain`: the jobs stand ready;
+ * from the start of the worker until it has done them all and stopped.
+ */
+
+import { type Contestant, ENTRIES } from './contestant.ts'
+
+export interface Order {
+  readonly name: string
+  readonly url: string
+  readonly jobs: number
+  readonly concurrency: number
+}
+
+export interface Times {
+  readonly enqueueMs: number
+  readonly drainMs: number
+}
+
+const { name, url, jobs, concurrency } = JSON.parse(process.argv[2] as string) as Order
+const entry = ENTRIES.find((one) => one.name === name)
+if (!entry) throw new Error(`No contestant has the name ${name}.`)
+const { open } = (await import(entry.module)) as { open(url: string): Promise<Contestant> }
+const contestant = await open(url)
+
+async function enqueue(count: number): Promise<void> {
+  let next = 0
+  const produce = async () => {
+    while (next < count) await contestant.add(next++)
+  }
+  await Promise.all(Array.from({ length: concurrency }, produce))
+}
+
+async function timed(work: () => Promise<void>): Promise<number> {
+  const began = process.hrtime.bigint()
+  await work()
+  return Number(process.hrtime.bigint() - began) / 1e6
+}
+
+const WARM_UP = 200
+await enqueue(WARM_UP)
+await contestant.drain(WARM_UP, concurrency)
+const enqueueMs = await timed(() => enqueue(jobs))
+await contestant.drain(jobs, concurrency)
+await contestant.fill(jobs)
+const drainMs = await timed(() => contestant.drain(jobs, concurrency))
+await contestant.close()
+process.stdout.write(JSON.stringify({ enqueueMs, drainMs } satisfies Times), () => process.exit(0))
