@@ -43,6 +43,17 @@ export type { StandsStill } from './consumer/circuit.ts'
 export type { ConsumerEvents, ConsumerState } from './consumer/events.ts'
 export { batch } from './consumer/handler.ts'
 export { LeveledConsumer } from './consumer/leveled-consumer.ts'
+export type { AnyMiddleware, Middleware, MiddlewareScope } from './consumer/middleware/compose.ts'
+export type { CompletionStore, IdempotencyOptions } from './consumer/middleware/idempotency.ts'
+export { idempotency } from './consumer/middleware/idempotency.ts'
+export type { TaskLogger } from './consumer/middleware/logging.ts'
+export { logging } from './consumer/middleware/logging.ts'
+export type { MemoryCompletionsOptions } from './consumer/middleware/memory-completions.ts'
+export { memoryCompletions } from './consumer/middleware/memory-completions.ts'
+export { timeout } from './consumer/middleware/timeout.ts'
+export { traceHeaders } from './consumer/middleware/trace-context.ts'
+export type { TracingOptions } from './consumer/middleware/tracing.ts'
+export { tracing } from './consumer/middleware/tracing.ts'
 export type {
   BreakerOptions,
   ConsumerLimits,

@@ -14,6 +14,7 @@ import type { LoadLevelingQueue } from '../queue/load-leveling-queue.ts'
 import { readTask, type TaskOf, type TaskTypes } from '../queue/task-types.ts'
 import type { RandomSource } from '../random.ts'
 import { type DeadReason, type FailedAttempt, TASK_BOUNDS } from '../task.ts'
+import { withAbortGrace } from './abort-grace.ts'
 import type { HandlerContext, HandlerReturn, Work } from './handler.ts'
 import type { Limits } from './options.ts'
 
@@ -28,9 +29,6 @@ export interface AttemptSettings {
   readonly clock: Clock
   readonly random: RandomSource
 }
-
-/** How long a handler that was told to end may take to do so, before its slot is taken back. */
-export const ABORT_GRACE_MS = 1_000
 
 /** The attempts that crashes used up count as well: what is over its attempts never starts again. */
 export function endWithoutRunning(claim: Claim, { limits, clock }: AttemptSettings): Ending | undefined {
@@ -112,29 +110,18 @@ export class Attempt<Types extends TaskTypes> {
     }
   }
 
-  /** Settles as `work` does, or `ABORT_GRACE_MS` after the abort if the handler does not obey its signal. */
-  #withinTime<Result>(work: () => Promise<Result>): Promise<Result> {
+  /** Settles as `work` does, or when its time is over and it does not obey. */
+  async #withinTime<Result>(work: () => Promise<Result>): Promise<Result> {
     const { clock, limits } = this.#settings
-    const { signal } = this.#abort
-    return new Promise((resolve, reject) => {
-      let cancelGrace = () => {}
-      const cancelTimeout = clock.after(limits.timeoutMs, () => {
-        this.abort(new ForebayError('TASK_TIMEOUT', `The attempt was not done after ${limits.timeoutMs} ms.`))
-      })
-      const onAbort = () => {
-        cancelGrace = clock.after(ABORT_GRACE_MS, () => reject(signal.reason))
-      }
-      // An asynchronous schema may have taken so long that the attempt is told to end before its handler begins.
-      if (signal.aborted) onAbort()
-      else signal.addEventListener('abort', onAbort, { once: true })
-      work()
-        .then(resolve, reject)
-        .finally(() => {
-          cancelTimeout()
-          cancelGrace()
-          signal.removeEventListener('abort', onAbort)
-        })
+    const cancelTimeout = clock.after(limits.timeoutMs, () => {
+      this.abort(new ForebayError('TASK_TIMEOUT', `The attempt was not done after ${limits.timeoutMs} ms.`))
     })
+    try {
+      // An asynchronous schema may have taken so long that the attempt is told to end before its handler begins.
+      return await withAbortGrace(clock, this.#abort.signal, work)
+    } finally {
+      cancelTimeout()
+    }
   }
 
   #ending(claim: Claim, returned: HandlerReturn): Ending {

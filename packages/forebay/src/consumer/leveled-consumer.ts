@@ -31,6 +31,7 @@ import { Gate } from './gate.ts'
 import { type Batch, type Handler, type Work, workOf } from './handler.ts'
 import type { Lease } from './heartbeat.ts'
 import { costOf, HeldTasks } from './held-tasks.ts'
+import { compose, scopeOf } from './middleware/compose.ts'
 import {
   type ConsumerLimits,
   type ConsumerOptions,
@@ -79,16 +80,20 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
    * @param handler Does the work of one task, or of several at once: `batch(handler, { maxTasks })`.
    * @throws ForebayError INVALID_OPTION, UNSUPPORTED.
    */
-  constructor(queue: LoadLevelingQueue<Types>, handler: Handler<Types> | Batch<Types>, options: ConsumerOptions = {}) {
+  constructor(
+    queue: LoadLevelingQueue<Types>,
+    handler: Handler<Types> | Batch<Types>,
+    options: ConsumerOptions<NoInfer<Types>> = {},
+  ) {
     const { leaseMs = DEFAULT_LEASE_MS, keepResultsMs = 0 } = options
     between('leaseMs', leaseMs, 1_000, queue.service.capabilities.maxLeaseMs)
     between('keepResultsMs', keepResultsMs, 0, Number.MAX_SAFE_INTEGER)
     this.#queue = queue
-    this.#work = workOf(handler)
+    this.#clock = options.clock ?? queue.clock
+    this.#work = workOf(compose(options.use, handler, scopeOf(queue, this.#clock)))
     // Tasks that wait for their batch to fill have no heartbeat yet.
     if (this.#work.maxTasks > 1) between('maxWaitMs', this.#work.maxWaitMs, 0, leaseMs / 2)
     this.#held = new HeldTasks(this.#work)
-    this.#clock = options.clock ?? queue.clock
     this.#random = options.random ?? systemRandom
     this.#leaseMs = leaseMs
     this.#limits = withLimits(DEFAULT_LIMITS, options)

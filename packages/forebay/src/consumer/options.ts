@@ -6,8 +6,10 @@ import { ForebayError } from '../errors.ts'
 import type { BreakerSettings } from '../flow/breaker.ts'
 import type { FlowLimit, FlowSettings } from '../flow/flow-limits.ts'
 import type { RandomSource } from '../random.ts'
+import type { AnyTaskTypes, TaskTypes } from '../queue/task-types.ts'
 import { between, whole } from './bounds.ts'
 import type { LearningConcurrency } from './concurrency.ts'
+import type { Middleware } from './middleware/compose.ts'
 import { perSecondOf, type RateLimit, type RateOptions, withRate } from './rate-options.ts'
 
 export interface RetryOptions {
@@ -73,7 +75,9 @@ export interface BreakerOptions {
   readonly probes?: number
 }
 
-export interface ConsumerOptions extends ConsumerLimits {
+export interface ConsumerOptions<Types extends TaskTypes = AnyTaskTypes> extends ConsumerLimits {
+  /** What stands round the handler of a task, the outermost first. Not round a batch's. Default: nothing. */
+  readonly use?: readonly Middleware<Types>[]
   /** A circuit breaker: while it is open tasks wait in the queue and use up no attempts. Default false: none. */
   readonly breaker?: BreakerOptions | false
   /** How long a claimed task stays ours without a heartbeat, ms. Default 30,000, at least 1,000. */
@@ -200,4 +204,4 @@ export function breakerSettings(wish: BreakerOptions): BreakerSettings {
 }
 
 /** A week: a longer attempt or backoff is a mistake in the unit. */
-const LONGEST_MS = 7 * 24 * 3_600_000
+export const LONGEST_MS = 7 * 24 * 3_600_000
