@@ -182,3 +182,36 @@ describe('GET /v1/tasks/:id', () => {
     expect([response.statusCode, response.json().error.code]).toEqual([404, 'UNKNOWN_TASK'])
   })
 })
+
+describe('a task that is scheduled by HTTP', () => {
+  const post = async (task: object) => {
+    const gateway = await openGateway({ orders: never })
+    const response = await gateway.app.inject({ method: 'POST', url: '/v1/queues/orders/tasks', payload: task })
+    return { gateway, response }
+  }
+
+  it.each([
+    ['ISO 8601 in UTC', '2100-05-01T09:30:00Z'],
+    ['ISO 8601 with an offset', '2100-05-01T11:30:00.000+02:00'],
+    ['epoch milliseconds', Date.UTC(2100, 4, 1, 9, 30)],
+  ])('waits for its moment: %s', async (_, at) => {
+    const { gateway, response } = await post({ payload: 1, at })
+    expect(response.statusCode).toBe(202)
+    expect(await gateway.queues.get('orders')?.queue.depth()).toMatchObject({ ready: 0, delayed: 1 })
+  })
+
+  it.each([
+    ['a time without an offset', { at: '2100-05-01T09:30:00' }, 'at'],
+    ['a day without a time', { at: '2100-05-01' }, 'at'],
+    ['a day that is not there', { at: '2100-02-30T09:30:00Z' }, 'at'],
+    ['words', { at: 'tomorrow' }, 'at'],
+    ['a long text', { at: '2'.repeat(50_000) }, 'at'],
+    ['seconds', { at: 1_767_225_600 }, 'at'],
+    ['a delay beside it', { at: '2100-05-01T09:30:00Z', delayMs: 5 }, 'at'],
+    ['a window of dedup', { dedupId: 'd', dedupWindowMs: 1e12 }, 'dedupWindowMs'],
+  ])('is refused with %s', async (_, fields, path) => {
+    const { response } = await post({ payload: 1, ...fields })
+    expect(response.statusCode).toBe(400)
+    expect(response.json()).toMatchObject({ error: { code: 'INVALID_TASK', path } })
+  })
+})

@@ -32,10 +32,17 @@ export interface TaskInput<Type extends string = string, Payload = unknown> {
   readonly cost?: number
   /** Not before this many milliseconds from now. Default 0. */
   readonly delayMs?: number
+  /**
+   * Not before this moment: epoch milliseconds, or a Date. By the clock of the process that enqueues; one that has passed is now.
+   * Instead of `delayMs`. At most ten years ago and a hundred years ahead: what lies outside is a mistake in the unit.
+   */
+  readonly at?: Date | number
   /** If it has not started within this many milliseconds it expires and never runs. Default: never. */
   readonly ttlMs?: number
   /** A second task with this id within the window is answered with the first one's id; at most 256 characters. */
   readonly dedupId?: string
+  /** How long its `dedupId` is remembered, ms, from now on. Default: the queue's `dedupWindowMs`. */
+  readonly dedupWindowMs?: number
   /** Small strings that travel with the task, such as a trace context. */
   readonly headers?: Readonly<Record<string, string>>
 }

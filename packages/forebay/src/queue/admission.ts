@@ -12,20 +12,24 @@ export interface AdmissionRules {
   readonly capabilities: Capabilities
   readonly maxPayloadBytes: number
   readonly dedupWindowMs: number
+  /** The time by which `at` becomes a delay, epoch ms. */
+  readonly now: () => number
 }
 
 /** @throws ForebayError INVALID_TASK, INVALID_PAYLOAD, PAYLOAD_TOO_LARGE or UNSUPPORTED. */
 export function admit(input: TaskInput, newId: () => string, rules: AdmissionRules): NewTask {
   checkFields(input)
   const { capabilities, backend } = rules
-  const delayMs = input.delayMs ?? 0
+  const delayMs = input.at === undefined ? (input.delayMs ?? 0) : delayUntil(input.at, rules.now())
   if (delayMs > capabilities.maxDelayMs) {
-    throw unsupported(`a delay of ${delayMs} ms; its longest is ${capabilities.maxDelayMs} ms`, backend, 'delayMs')
+    const path = input.at === undefined ? 'delayMs' : 'at'
+    throw unsupported(`a delay of ${delayMs} ms; its longest is ${capabilities.maxDelayMs} ms`, backend, path)
   }
   if (input.priority && capabilities.priority === 'none') throw unsupported('priorities', backend, 'priority')
   if (input.ordered && !capabilities.keyOrder) throw unsupported('the order of keys', backend, 'ordered')
-  if (input.dedupId !== undefined && capabilities.maxDedupWindowMs < rules.dedupWindowMs) {
-    throw unsupported(`a dedup window of ${rules.dedupWindowMs} ms`, backend, 'dedupId')
+  const windowMs = input.dedupWindowMs ?? rules.dedupWindowMs
+  if (input.dedupId !== undefined && capabilities.maxDedupWindowMs < windowMs) {
+    throw unsupported(`a dedup window of ${windowMs} ms`, backend, 'dedupId')
   }
   return {
     id: input.id ?? newId(),
@@ -37,7 +41,7 @@ export function admit(input: TaskInput, newId: () => string, rules: AdmissionRul
     ...(input.ordered && { ordered: true }),
     ...(input.cost !== undefined && { cost: input.cost }),
     ...(input.ttlMs !== undefined && { ttlMs: input.ttlMs }),
-    ...(input.dedupId !== undefined && { dedup: { id: input.dedupId, windowMs: rules.dedupWindowMs } }),
+    ...(input.dedupId !== undefined && { dedup: { id: input.dedupId, windowMs } }),
     ...(input.headers !== undefined && { headers: input.headers }),
   }
 }
@@ -55,6 +59,11 @@ function checkFields(input: TaskInput): void {
   checkText(input.dedupId, 'dedupId', TASK_BOUNDS.dedupIdChars)
   checkSpan(input.delayMs, 'delayMs', 0)
   checkSpan(input.ttlMs, 'ttlMs', 1)
+  checkSpan(input.dedupWindowMs, 'dedupWindowMs', 1)
+  if (input.at !== undefined && input.delayMs !== undefined) throw invalid('It has a delayMs or an at, not both', 'at')
+  if (input.dedupWindowMs !== undefined && input.dedupId === undefined) {
+    throw invalid('A dedupWindowMs needs a dedupId, which it is for', 'dedupId')
+  }
   const { priority, headers, ordered, cost } = input
   if (ordered !== undefined && typeof ordered !== 'boolean') throw invalid('ordered is true or false', 'ordered')
   if (ordered && input.key === undefined) throw invalid('An ordered task needs a key: order holds within one', 'key')
@@ -76,8 +85,10 @@ const FIELDS = new Set([
   'ordered',
   'cost',
   'delayMs',
+  'at',
   'ttlMs',
   'dedupId',
+  'dedupWindowMs',
   'headers',
 ])
 
@@ -96,6 +107,18 @@ function checkSpan(value: unknown, field: string, least: number): void {
   if (typeof value !== 'number' || !(value >= least && value <= LONGEST_SPAN_MS)) {
     throw invalid(`${field} is a number of milliseconds, at least ${least}`, field)
   }
+}
+
+/** A moment longer ago was meant as something else, such as seconds given for milliseconds. */
+const LONGEST_AGO_MS = LONGEST_SPAN_MS / 10
+
+/** Rounded up, so that it never falls due before its moment. */
+function delayUntil(at: unknown, now: number): number {
+  const moment = at instanceof Date ? at.getTime() : at
+  if (typeof moment !== 'number' || !(moment >= now - LONGEST_AGO_MS && moment <= now + LONGEST_SPAN_MS)) {
+    throw invalid('at is a Date or epoch milliseconds, at most ten years ago and a hundred years ahead', 'at')
+  }
+  return Math.max(0, Math.ceil(moment - now))
 }
 
 function checkHeaders(headers: unknown): void {

@@ -65,6 +65,7 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
         service.capabilities.maxPayloadBytes,
       ),
       dedupWindowMs: options.dedupWindowMs ?? QUEUE_DEFAULTS.dedupWindowMs,
+      now: () => this.clock.now(),
     }
     const { maxDepth, maxBytes } = options
     const bounds = { ...(maxDepth !== undefined && { maxDepth }), ...(maxBytes !== undefined && { maxBytes }) }

@@ -5,6 +5,7 @@
 
 import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { z } from 'zod'
 import { asForebayError, ForebayError } from '../../errors.ts'
 import type { EnqueueResult } from '../../queue/load-leveling-queue.ts'
 import { TASK_BOUNDS, type TaskInput } from '../../task.ts'
@@ -19,6 +20,12 @@ import { statusUrl } from '../task-view.ts'
 import { CALLBACK_HEADER } from '../through-request.ts'
 
 const DEFAULT_TYPE = 'task'
+
+/** What goes on inside the gateway, and how long it remembers, is not for callers to say. */
+const NOT_BY_HTTP = ['headers', 'dedupWindowMs']
+
+/** ISO 8601 with its offset: what a time without one means depends on who reads it. */
+const INSTANT = z.iso.datetime({ offset: true })
 
 /** How many lines of NDJSON go into the queue at once. */
 const BATCH_LINES = 500
@@ -39,6 +46,10 @@ const taskSchema = {
       description: 'Starts only when the ordered tasks of its key that came before it are over for good. Needs a key.',
     },
     delayMs: { type: 'number', minimum: 0, default: 0 },
+    at: {
+      oneOf: [{ type: 'string', format: 'date-time' }, { type: 'number' }],
+      description: 'Not before this moment: ISO 8601 with an offset or Z, or epoch milliseconds. Instead of `delayMs`.',
+    },
     ttlMs: { type: 'number', minimum: 1 },
     dedupId: { type: 'string', maxLength: TASK_BOUNDS.dedupIdChars },
   },
@@ -164,13 +175,24 @@ function taskOf(given: unknown, callbackUrl: string | undefined): TaskInput {
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
     throw new ForebayError('INVALID_TASK', 'A task is an object with at least a payload. It was not stored.')
   }
-  if (Object.hasOwn(given, 'headers')) {
-    throw new ForebayError('INVALID_TASK', 'A task that comes by HTTP has no field "headers". It was not stored.', {
-      path: 'headers',
+  for (const path of NOT_BY_HTTP) {
+    if (!Object.hasOwn(given, path)) continue
+    throw new ForebayError('INVALID_TASK', `A task that comes by HTTP has no field "${path}". It was not stored.`, {
+      path,
     })
   }
   const headers = callbackUrl === undefined ? undefined : { headers: { [CALLBACK_HEADER]: callbackUrl } }
-  return { type: DEFAULT_TYPE, ...(given as { payload: unknown }), ...headers }
+  const task = given as { readonly payload: unknown; readonly at?: unknown }
+  const at = typeof task.at === 'string' ? { at: instantOf(task.at) } : undefined
+  return { type: DEFAULT_TYPE, ...(task as { payload: unknown }), ...at, ...headers }
+}
+
+/** @throws ForebayError INVALID_TASK for a text that is no moment; a number is judged by the queue. */
+function instantOf(text: string): number {
+  const moment = INSTANT.safeParse(text).success ? Date.parse(text) : Number.NaN
+  if (!Number.isNaN(moment)) return moment
+  const message = 'at is epoch milliseconds or a moment such as 2026-05-01T09:30:00+02:00. It was not stored.'
+  throw new ForebayError('INVALID_TASK', message, { path: 'at' })
 }
 
 /** @throws ForebayError INVALID_REQUEST, TARGET_REFUSED. */
