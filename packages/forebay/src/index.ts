@@ -66,6 +66,7 @@ export type {
 export type { RateLimit, RateOptions } from './consumer/rate-options.ts'
 export type { Completed, Dead, Outcome, Released, Retried } from './consumer/outcome.ts'
 export { complete, dead, release, retryIn } from './consumer/outcome.ts'
+export type { ScheduledLimits, ScheduleEvent } from './consumer/schedule.ts'
 export type { ErrorCode, ErrorDetails } from './errors.ts'
 export { ERROR_CODES, ForebayError } from './errors.ts'
 export type { LimitChange, LimitReason } from './flow/concurrency-limit.ts'

@@ -5,6 +5,7 @@ import type { ForebayError } from '../errors.ts'
 import type { BreakerState } from '../flow/breaker.ts'
 import type { DeadReason, FailedAttempt } from '../task.ts'
 import type { LimitEvent } from './concurrency.ts'
+import type { ScheduleEvent } from './schedule.ts'
 
 export type ConsumerState = 'stopped' | 'running' | 'paused' | 'stopping'
 
@@ -34,6 +35,8 @@ export interface ConsumerEvents {
   held: { readonly delayMs: number }
   /** The limit on attempts at once changed, and why. */
   limit: LimitEvent
+  /** Limits of the schedule took force: at a tick, and at the start. */
+  schedule: ScheduleEvent
   /** The circuit breaker changed its state. */
   breaker: { readonly state: BreakerState; readonly reason: string }
   /** The backend could not be asked; the consumer goes on trying, next in `retryInMs`. */

@@ -41,6 +41,7 @@ import {
   withLimits,
 } from './options.ts'
 import type { Permits } from './permits.ts'
+import { LimitSchedule } from './schedule.ts'
 import { BACKEND_BACKOFF } from './settler.ts'
 import type { Slots } from './slots.ts'
 
@@ -69,6 +70,7 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
   #limits: Limits
   #state: ConsumerState = 'stopped'
   readonly #held: HeldTasks
+  readonly #schedule: LimitSchedule
   readonly #attempts: Attempts<Types>
   #cancelTimer: CancelTimer | undefined
   #cancelKeepAlive: CancelTimer = () => {}
@@ -108,7 +110,8 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
     this.#circuit = new Circuit(options.breaker ?? false, clock, random, (change) => {
       this.#events.emit('breaker', change)
     })
-    this.#permits = choosePermits(queue, this.#limits.flow, options.rate?.scope ?? 'queue', asking)
+    const scope = options.rate?.scope ?? 'queue'
+    this.#permits = choosePermits(queue, this.#limits.flow, scope, asking)
     this.#slots = chooseSlots(queue, undefined, this.#limits, asking)
     this.#attempts = new Attempts({
       queue,
@@ -137,6 +140,18 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
     }
     const ask = (max: number, signal: AbortSignal) => this.#ask(max, signal)
     this.#claimer = new Claimer({ clock, random, ask, onClaims, onError, onOver: onTurn })
+    this.#schedule = new LimitSchedule(options.schedule, {
+      own: options,
+      clock,
+      check: (limits) => {
+        choosePermits(queue, limits.flow, scope, asking)
+        chooseSlots(queue, undefined, limits, asking)
+      },
+      apply: (limits, event) => {
+        this.update(limits)
+        this.#events.emit('schedule', event)
+      },
+    })
   }
 
   get state(): ConsumerState {
@@ -170,6 +185,7 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
     if (this.#state !== 'stopped' || wish !== this.#wish) return
     this.#attempts.open()
     this.#keepAlive()
+    this.#schedule.start()
     this.#become('running')
     this.#turn()
   }
@@ -221,6 +237,7 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
   }
 
   async #stop(graceMs: number): Promise<void> {
+    this.#schedule.stop()
     this.#become('stopping')
     this.#letGo()
     this.#turn()

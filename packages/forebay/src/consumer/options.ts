@@ -10,6 +10,7 @@ import type { AnyTaskTypes, TaskTypes } from '../queue/task-types.ts'
 import { between, whole } from './bounds.ts'
 import type { LearningConcurrency } from './concurrency.ts'
 import type { Middleware } from './middleware/compose.ts'
+import type { ScheduledLimits } from './schedule.ts'
 import { perSecondOf, type RateLimit, type RateOptions, withRate } from './rate-options.ts'
 
 export interface RetryOptions {
@@ -78,6 +79,8 @@ export interface BreakerOptions {
 export interface ConsumerOptions<Types extends TaskTypes = AnyTaskTypes> extends ConsumerLimits {
   /** What stands round the handler of a task, the outermost first. Not round a batch's. Default: nothing. */
   readonly use?: readonly Middleware<Types>[]
+  /** Other limits at other times; see schedule.ts. What is in force at the start depends on the time. Default: none. */
+  readonly schedule?: readonly ScheduledLimits[]
   /** A circuit breaker: while it is open tasks wait in the queue and use up no attempts. Default false: none. */
   readonly breaker?: BreakerOptions | false
   /** How long a claimed task stays ours without a heartbeat, ms. Default 30,000, at least 1,000. */

@@ -5,7 +5,7 @@ import { VirtualClock } from '../../clock.ts'
 import { LoadLevelingQueue } from '../../queue/load-leveling-queue.ts'
 import type { AnyTaskTypes } from '../../queue/task-types.ts'
 import { seededRandom } from '../../random.ts'
-import type { Handler, HandlerContext } from '../attempt.ts'
+import { batch, type Handler, type HandlerContext } from '../handler.ts'
 import { LeveledConsumer } from '../leveled-consumer.ts'
 import { complete, dead } from '../outcome.ts'
 import { type AnyMiddleware, compose, type Middleware } from './compose.ts'
@@ -28,7 +28,12 @@ const task = {
   headers: {},
   failures: [],
 }
-const context: HandlerContext = { signal: new AbortController().signal, attempt: 1, extend: async () => {} }
+const context: HandlerContext = {
+  signal: new AbortController().signal,
+  attempt: 1,
+  extend: async () => {},
+  charge: () => {},
+}
 
 const traced =
   (name: string, trace: string[]): AnyMiddleware =>
@@ -93,6 +98,18 @@ async function house(handler: Handler<Tasks>, use: readonly Middleware<Tasks>[])
 }
 
 describe('the consumer', () => {
+  it('refuses middleware round a batch, which it could not stand round', async () => {
+    const queue = await LoadLevelingQueue.open('memory:')
+    const make = () =>
+      new LeveledConsumer(
+        queue,
+        batch(() => undefined, { maxTasks: 2 }),
+        { use: [timeout(5)] },
+      )
+    expect(make).toThrow(expect.objectContaining({ code: 'INVALID_OPTION', path: 'use' }))
+    await queue.close()
+  })
+
   it('lets a middleware change the task, the context and the outcome', async () => {
     const seen: unknown[] = []
     const { clock, queue, consumer } = await house(

@@ -5,14 +5,14 @@ import type { ForebayError } from '../../errors.ts'
 import { LoadLevelingQueue } from '../../queue/load-leveling-queue.ts'
 import type { AnyTaskTypes } from '../../queue/task-types.ts'
 import { seededRandom } from '../../random.ts'
-import type { Handler } from '../attempt.ts'
+import type { Handler } from '../handler.ts'
 import { LeveledConsumer } from '../leveled-consumer.ts'
 import { complete, dead, release, retryIn } from '../outcome.ts'
 import { type CompletionStore, idempotency } from './idempotency.ts'
 import { memoryCompletions } from './memory-completions.ts'
 
 const scope = { queue: 'orders', types: undefined, clock: new VirtualClock() }
-const context = { signal: new AbortController().signal, attempt: 1, extend: async () => {} }
+const context = { signal: new AbortController().signal, attempt: 1, extend: async () => {}, charge: () => {} }
 const taskOf = (id: string) => ({
   id,
   type: 'charge',

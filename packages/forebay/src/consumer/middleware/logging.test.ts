@@ -3,7 +3,7 @@ import { describe, expect, expectTypeOf, it, onTestFinished, vi } from 'vitest'
 import { VirtualClock } from '../../clock.ts'
 import { ForebayError } from '../../errors.ts'
 import type { AnyTaskTypes } from '../../queue/task-types.ts'
-import type { Handler } from '../attempt.ts'
+import type { Handler } from '../handler.ts'
 import { complete, dead, release, retryIn } from '../outcome.ts'
 import { logging, type TaskLogger } from './logging.ts'
 
@@ -34,7 +34,7 @@ function house(handler: Handler<AnyTaskTypes>, sink?: Partial<TaskLogger>) {
     clock,
     lines,
     abort,
-    run: async () => run(task, { signal: abort.signal, attempt: 2, extend: async () => {} }),
+    run: async () => run(task, { signal: abort.signal, attempt: 2, extend: async () => {}, charge: () => {} }),
   }
 }
 

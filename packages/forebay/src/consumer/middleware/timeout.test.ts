@@ -5,7 +5,7 @@ import { ForebayError } from '../../errors.ts'
 import { LoadLevelingQueue } from '../../queue/load-leveling-queue.ts'
 import type { AnyTaskTypes } from '../../queue/task-types.ts'
 import { seededRandom } from '../../random.ts'
-import type { Handler } from '../attempt.ts'
+import type { Handler } from '../handler.ts'
 import { LeveledConsumer } from '../leveled-consumer.ts'
 import type { ConsumerOptions } from '../options.ts'
 import { timeout } from './timeout.ts'
@@ -129,7 +129,9 @@ describe('timeout', () => {
       headers: {},
       failures: [],
     }
-    await expect(run(task, { signal: abort.signal, attempt: 1, extend: async () => {} })).rejects.toBe(reason)
+    await expect(
+      run(task, { signal: abort.signal, attempt: 1, extend: async () => {}, charge: () => {} }),
+    ).rejects.toBe(reason)
     expect(seen).toEqual([true])
     expect(clock.nextDue).toBeUndefined()
   })
