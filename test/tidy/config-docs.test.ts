@@ -11,7 +11,9 @@ import {
   limitsShape,
   queueShape,
   rateShape,
+  recurringShape,
   retryShape,
+  scheduleShape,
   targetShape,
 } from '../../packages/forebay/src/gateway/config-schema.ts'
 import { ROOT } from '../run-tool.ts'
@@ -26,6 +28,8 @@ test.each([
   ['adaptive', adaptiveShape],
   ['retry', retryShape],
   ['breaker', breakerShape],
+  ['schedule', scheduleShape],
+  ['recurring', recurringShape],
   ['limits', limitsShape],
 ] as const)('%s', (title, shape) => {
   const [, section = ''] = page.split(new RegExp(`^#+ ${title}$`, 'm'))

@@ -29,7 +29,7 @@ async function house(epoch: number, options: ConsumerOptions, clock: VirtualCloc
   })
   const told: string[] = []
   consumer.on('schedule', ({ entry, at, nextAt }) => {
-    const short = (moment: number | undefined) => new Date(moment as number).toISOString().slice(5, 16)
+    const short = (moment: number) => new Date(moment).toISOString().slice(5, 16)
     told.push(`${entry} of ${short(at)} until ${short(nextAt)}`)
   })
   return { clock, queue, consumer, startedAt, told }

@@ -31,8 +31,8 @@ export interface ScheduleEvent {
   readonly cron: string
   /** Its tick, epoch ms: at a start it may be long ago. */
   readonly at: number
-  /** When the next tick of any entry comes, epoch ms. */
-  readonly nextAt: number | undefined
+  /** When the next tick of any entry comes, epoch ms; Infinity if none does. */
+  readonly nextAt: number
 }
 
 interface Entry {
@@ -60,6 +60,8 @@ export class LimitSchedule {
   readonly #clock: Clock
   readonly #apply: LimitScheduleOptions['apply']
   #ruling: Ruling | undefined
+  #lookedAt = Number.POSITIVE_INFINITY
+  #nextAt = Number.NEGATIVE_INFINITY
   #cancel: CancelTimer = () => {}
 
   /** @throws ForebayError INVALID_OPTION or UNSUPPORTED, naming the entry, for what could not take force when its time comes. */
@@ -78,6 +80,7 @@ export class LimitSchedule {
   start(): void {
     this.stop()
     this.#ruling = undefined
+    this.#lookedAt = Number.POSITIVE_INFINITY
     if (this.#entries.length > 0) this.#look()
   }
 
@@ -87,13 +90,20 @@ export class LimitSchedule {
 
   #look(): void {
     const now = this.#clock.now()
-    const ruling = this.#rulingAt(now)
-    const nextAt = this.#nextAfter(now)
-    this.#cancel = this.#clock.after(waitFor(nextAt, now), () => this.#look())
+    // Between two moments that have no tick between them nothing changes: most looks are only at the clock.
+    if (now < this.#lookedAt || now >= this.#nextAt) {
+      this.#nextAt = this.#nextAfter(now)
+      this.#rule(this.#rulingAt(now))
+    }
+    this.#lookedAt = now
+    this.#cancel = this.#clock.after(waitFor(this.#nextAt, now), () => this.#look())
+  }
+
+  #rule(ruling: Ruling | undefined): void {
     if (!ruling || (ruling.index === this.#ruling?.index && ruling.at === this.#ruling.at)) return
     this.#ruling = ruling
     const { cron, limits } = this.#entries[ruling.index] as Entry
-    this.#apply(limits, { entry: ruling.index, cron, at: ruling.at, nextAt })
+    this.#apply(limits, { entry: ruling.index, cron, at: ruling.at, nextAt: this.#nextAt })
   }
 
   #rulingAt(now: number): Ruling | undefined {
@@ -105,9 +115,8 @@ export class LimitSchedule {
     return ruling
   }
 
-  #nextAfter(now: number): number | undefined {
-    const ticks = this.#entries.flatMap(({ times }) => times.next(now) ?? [])
-    return ticks.length === 0 ? undefined : Math.min(...ticks)
+  #nextAfter(now: number): number {
+    return Math.min(...this.#entries.map(({ times }) => times.next(now) ?? Number.POSITIVE_INFINITY))
   }
 }
 

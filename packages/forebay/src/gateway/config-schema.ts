@@ -4,6 +4,8 @@ import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
 import { z } from 'zod'
 import { ForebayError } from '../errors.ts'
+import { CronTimes } from '../queue/cron-times.ts'
+import { TASK_BOUNDS } from '../task.ts'
 import { parseListen } from './listen-address.ts'
 
 const WEEK_MS = 7 * 24 * 3_600_000
@@ -101,6 +103,56 @@ export const retryShape = {
   capMs: ms(0).default(60_000),
 }
 
+const cronShape = {
+  /** Five fields, or six with seconds first; or a nickname such as "@daily". */
+  cron: z.string(),
+  /** An IANA name such as Europe/Berlin. */
+  timeZone: z.string().default('UTC'),
+}
+
+/** At whose ticks other limits take force. */
+export const scheduleShape = {
+  ...cronShape,
+  rate: shorthand(
+    'perSecond',
+    z.strictObject({ perSecond: rateShape.perSecond, rampMs: ms(0, 3_600_000).optional() }).optional(),
+  ),
+  concurrency: z.union([count(1, 10_000), adaptiveConcurrency]).optional(),
+}
+
+/** A task that comes again and again. */
+export const recurringShape = {
+  ...cronShape,
+  /** What becomes of ticks that no gateway was running for. */
+  missed: z.enum(['skip', 'once']).default('skip'),
+  /** With `missed: once`: ticks before it were never due. */
+  since: z.iso.datetime({ offset: true }).optional(),
+  type: z.string().min(1).max(TASK_BOUNDS.typeChars).default('task'),
+  /** Any JSON value. */
+  payload: z.unknown().superRefine((value, context) => {
+    const fault =
+      value === undefined ? 'is missing' : z.json().safeParse(value).success ? undefined : 'is no JSON value'
+    if (fault) context.addIssue({ code: 'custom', message: fault })
+  }),
+  priority: z.int().min(-TASK_BOUNDS.priority).max(TASK_BOUNDS.priority).default(0),
+  key: z.string().min(1).max(TASK_BOUNDS.keyChars).optional(),
+  ttlMs: ms(1, 365 * 24 * 3_600_000).optional(),
+}
+
+/** Patterns are judged where they are written, and not when they should first come. */
+function checkCron({ cron, timeZone }: { cron: string; timeZone: string }, context: z.RefinementCtx): void {
+  try {
+    new CronTimes({ cron, timeZone })
+  } catch (thrown) {
+    const { message, path = 'cron' } = thrown as ForebayError
+    context.addIssue({ code: 'custom', message, path: [path] })
+  }
+}
+
+const recurrenceName = z
+  .string()
+  .regex(/^[A-Za-z0-9._-]{1,64}$/, 'a name has letters, digits, ".", "_" and "-", at most 64')
+
 export const queueShape = {
   /** Where the tasks go. */
   target: shorthand('url', z.strictObject(targetShape)),
@@ -123,6 +175,21 @@ export const queueShape = {
   maxRetryAfterMs: ms(1_000).default(300_000),
   /** How long a result can be asked for; the gateway's own value if absent. 0: not at all. */
   keepResultsMs: ms(0, 365 * 24 * 3_600_000).optional(),
+  /** Other limits at other times: each entry's from its tick until another's. */
+  schedule: z
+    .array(
+      z
+        .strictObject(scheduleShape)
+        .refine(
+          ({ rate, concurrency }) => rate !== undefined || concurrency !== undefined,
+          'names a rate, a concurrency or both',
+        )
+        .superRefine(checkCron),
+    )
+    .max(100)
+    .default([]),
+  /** Tasks that come again and again, by name. */
+  recurring: z.record(recurrenceName, z.strictObject(recurringShape).superRefine(checkCron)).default({}),
   /** Whether callers may name a URL that the result is posted to. */
   callbacks: z.boolean().default(false),
 }
@@ -179,9 +246,18 @@ export type GatewayConfig = z.output<typeof configSchema>
 export type QueueSettings = GatewayConfig['queues'][string]
 export type HttpLimits = GatewayConfig['limits']
 
+const SHAPES_IN_A_QUEUE = {
+  target: targetShape,
+  rate: rateShape,
+  retry: retryShape,
+  breaker: breakerShape,
+  schedule: scheduleShape,
+  recurring: recurringShape,
+}
+
 /** The fields that are known at a place of the configuration: for the hint at a mistyped one. */
 export function knownFields(path: readonly PropertyKey[]): string[] {
-  const [first, , third] = path
+  const [first, , third, , fifth] = path
   const shape =
     path.length === 0
       ? configShape
@@ -189,6 +265,6 @@ export function knownFields(path: readonly PropertyKey[]): string[] {
         ? limitsShape
         : third === undefined
           ? queueShape
-          : { target: targetShape, rate: rateShape, retry: retryShape, breaker: breakerShape }[String(third)]
+          : SHAPES_IN_A_QUEUE[String(fifth ?? third) as keyof typeof SHAPES_IN_A_QUEUE]
   return Object.keys(shape ?? {})
 }

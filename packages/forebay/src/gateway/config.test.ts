@@ -128,6 +128,51 @@ describe('a fault is told with its line and field', () => {
       'queues:\n  a:\n    rate: 1\n    target:\n      url: http://example.com\n      headers:\n        X-A: "b\\r\\nc"\n',
       'forebay.yaml:7: queues.a.target.headers.X-A: a header value has no line breaks',
     ],
+    [
+      'a pattern in words',
+      `${ONE}    schedule:\n      - { cron: at night, rate: 5 }\n`,
+      'forebay.yaml:6: queues.orders.schedule.0.cron: "at night" is no cron pattern: ',
+    ],
+    [
+      'a time zone that is not there',
+      `${ONE}    recurring:\n      nightly:\n        cron: "@daily"\n        timeZone: Berlin\n        payload: 1\n`,
+      'forebay.yaml:8: queues.orders.recurring.nightly.timeZone: "Berlin" is no time zone',
+    ],
+    [
+      'an entry of a schedule without limits',
+      `${ONE}    schedule:\n      - cron: "@daily"\n`,
+      'forebay.yaml:6: queues.orders.schedule.0: names a rate, a concurrency or both.',
+    ],
+    [
+      'one in a schedule',
+      `${ONE}    schedule:\n      - cron: "@daily"\n        rte: 5\n`,
+      'forebay.yaml:7: queues.orders.schedule.0.rte: there is no such field. Did you mean "rate"?',
+    ],
+    [
+      'one in the rate of a schedule',
+      `${ONE}    schedule:\n      - cron: "@daily"\n        rate:\n          perSecnd: 5\n`,
+      'forebay.yaml:8: queues.orders.schedule.0.rate.perSecnd: there is no such field. Did you mean "perSecond"?',
+    ],
+    [
+      'one in a recurrence',
+      `${ONE}    recurring:\n      rate:\n        cron: "@daily"\n        payload: 1\n        prority: 5\n`,
+      'forebay.yaml:9: queues.orders.recurring.rate.prority: there is no such field. Did you mean "priority"?',
+    ],
+    [
+      'a recurrence without a payload',
+      `${ONE}    recurring:\n      nightly:\n        cron: "@daily"\n`,
+      'forebay.yaml:6: queues.orders.recurring.nightly.payload: is missing.',
+    ],
+    [
+      'a payload that JSON cannot hold',
+      `${ONE}    recurring:\n      nightly:\n        cron: "@daily"\n        payload: { share: .nan }\n`,
+      'forebay.yaml:8: queues.orders.recurring.nightly.payload: is no JSON value.',
+    ],
+    [
+      'a recurrence with a blank in its name',
+      `${ONE}    recurring:\n      at night: { cron: "@daily", payload: 1 }\n`,
+      'forebay.yaml:6: queues.orders.recurring.at night: a name has',
+    ],
     ['a short token', `tokens: [short]\n${ONE}`, 'forebay.yaml:1: tokens.0: a token has 16 to 512'],
     [
       'a range that is none',

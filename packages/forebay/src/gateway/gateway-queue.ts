@@ -1,11 +1,13 @@
 /** One queue of a gateway: where tasks come in, the consumer that delivers them, and what watches both. */
 
 import type { Clock } from '../clock.ts'
-import { adaptive } from '../consumer/concurrency.ts'
+import { adaptive, type LearningConcurrency } from '../consumer/concurrency.ts'
 import { LeveledConsumer } from '../consumer/leveled-consumer.ts'
 import type { ConsumerLimits } from '../consumer/options.ts'
+import type { ScheduledLimits } from '../consumer/schedule.ts'
 import type { ForebayError } from '../errors.ts'
 import { LoadLevelingQueue } from '../queue/load-leveling-queue.ts'
+import { type Recurring, recurring } from '../queue/recurring.ts'
 import type { RandomSource } from '../random.ts'
 import { Callbacks } from './callbacks.ts'
 import type { GatewayConfig, QueueSettings } from './config-schema.ts'
@@ -13,6 +15,8 @@ import { Delivery } from './deliver.ts'
 import { FlowMeter } from './flow-meter.ts'
 import { ReplyDesk } from './reply-desk.ts'
 import type { TargetGuard } from './target-guard.ts'
+
+type RecurringSettings = QueueSettings['recurring'][string]
 
 export interface GatewayQueueOptions {
   readonly config: GatewayConfig
@@ -32,6 +36,9 @@ export class GatewayQueue {
   /** Undefined where the configuration does not allow them. */
   readonly callbacks: Callbacks | undefined
   readonly #delivery: Delivery
+  readonly #random: RandomSource
+  readonly #onError: (error: ForebayError) => void
+  #recurring: readonly Recurring[] = []
 
   private constructor(
     queue: LoadLevelingQueue,
@@ -43,6 +50,8 @@ export class GatewayQueue {
     this.queue = queue
     this.settings = settings
     this.callbacks = callbacks
+    this.#random = random
+    this.#onError = onError
     this.#delivery = new Delivery({
       settings,
       guard,
@@ -54,6 +63,7 @@ export class GatewayQueue {
     const handler = callbacks?.before(deliver, () => this.consumer.limits.maxAttempts) ?? deliver
     this.consumer = new LeveledConsumer(queue, handler, {
       ...limitsOf(settings),
+      schedule: settings.schedule.map(scheduledOf),
       breaker: settings.breaker,
       keepResultsMs: queue.service.capabilities.results ? (settings.keepResultsMs ?? config.keepResultsMs) : 0,
       random,
@@ -97,13 +107,40 @@ export class GatewayQueue {
     const off = this.settings.paused && this.consumer.on('state', () => this.consumer.pause())
     await this.consumer.start()
     if (off) off()
+    this.#recurring = Object.entries(this.settings.recurring).map(([name, settings]) => this.#recur(name, settings))
     await this.callbacks?.start()
   }
 
   /** Starts nothing more, and ends what runs within `graceMs`. Tasks can still come in. */
   async drain(graceMs: number): Promise<void> {
+    await Promise.all(this.#recurring.map((recurrence) => recurrence.stop()))
     await this.consumer.stop({ graceMs })
     await this.callbacks?.drain(graceMs)
+  }
+
+  /** Every gateway on this storage does the same, and each tick comes once. */
+  #recur(
+    name: string,
+    { cron, timeZone, missed, since, type, payload, priority, key, ttlMs }: RecurringSettings,
+  ): Recurring {
+    const input = {
+      type,
+      payload,
+      priority,
+      ...(key !== undefined && { key }),
+      ...(ttlMs !== undefined && { ttlMs }),
+    }
+    const recurrence = recurring(this.queue, {
+      name,
+      cron,
+      timeZone,
+      missed,
+      ...(since !== undefined && { since: new Date(since) }),
+      random: this.#random,
+      task: () => input,
+    })
+    recurrence.on('error', ({ error }) => this.#onError(error))
+    return recurrence
   }
 
   /** Lets go of the backend and of all connections; after `drain`. */
@@ -117,6 +154,17 @@ export class GatewayQueue {
 }
 
 function limitsOf({ rate, concurrency, retry, target }: QueueSettings): ConsumerLimits {
-  const found = typeof concurrency === 'number' ? concurrency : adaptive(concurrency.adaptive)
-  return { rate, concurrency: found, retry, timeoutMs: target.timeoutMs }
+  return { rate, concurrency: concurrencyOf(concurrency), retry, timeoutMs: target.timeoutMs }
+}
+
+function concurrencyOf(concurrency: QueueSettings['concurrency']): number | LearningConcurrency {
+  return typeof concurrency === 'number' ? concurrency : adaptive(concurrency.adaptive)
+}
+
+function scheduledOf({ cron, timeZone, rate, concurrency }: QueueSettings['schedule'][number]): ScheduledLimits {
+  const limits = {
+    ...(rate && { rate: { perSecond: rate.perSecond, ...(rate.rampMs !== undefined && { rampMs: rate.rampMs }) } }),
+    ...(concurrency !== undefined && { concurrency: concurrencyOf(concurrency) }),
+  }
+  return { cron, timeZone, limits }
 }

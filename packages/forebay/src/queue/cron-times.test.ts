@@ -140,7 +140,7 @@ describe('the ticks of a pattern', () => {
 })
 
 it('a wait for a tick is looked at again once a minute, and never negative', () => {
-  expect([waitFor(1_500, 1_000), waitFor(900, 1_000), waitFor(1e12, 0), waitFor(undefined, 0)]).toEqual([
+  expect([waitFor(1_500, 1_000), waitFor(900, 1_000), waitFor(1e12, 0), waitFor(Number.POSITIVE_INFINITY, 0)]).toEqual([
     500, 0, 60_000, 60_000,
   ])
 })

@@ -73,6 +73,6 @@ export class CronTimes {
 }
 
 /** How long to wait for a tick before looking again, ms: timers do not follow the wall clock. */
-export function waitFor(tick: number | undefined, now: number): number {
-  return Math.min(Math.max((tick ?? Number.POSITIVE_INFINITY) - now, 0), LOOK_AGAIN_MS)
+export function waitFor(tick: number, now: number): number {
+  return Math.min(Math.max(tick - now, 0), LOOK_AGAIN_MS)
 }
