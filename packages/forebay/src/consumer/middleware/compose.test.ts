@@ -46,7 +46,7 @@ const traced =
   }
 
 describe('compose', () => {
-  it('runs the first outermost: any number of them, in and out in the order of a stack', async () => {
+  it('runs the first outermost, in and out in the order of a stack, however many there are', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.string({ minLength: 1 }), { maxLength: 12 }), async (names) => {
         const trace: string[] = []
