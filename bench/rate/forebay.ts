@@ -2,7 +2,7 @@
 
 import { join } from 'node:path'
 import { systemClock } from '../../packages/forebay/src/clock.ts'
-import type { RateOptions } from '../../packages/forebay/src/consumer/options.ts'
+import type { RateOptions } from '../../packages/forebay/src/consumer/rate-options.ts'
 import { Pacer } from '../../packages/forebay/src/flow/pacer.ts'
 import { LeveledConsumer, LoadLevelingQueue } from '../../packages/forebay/src/index.ts'
 import type { Limiter, Wish } from './limiter.ts'
