@@ -10,16 +10,24 @@ import { SharedPermits, type SharedPermitsOptions } from './shared-permits.ts'
 export const ADD_A_COORDINATOR =
   "Open the queue with a coordinator that can, such as coordinator: 'redis://...' or 'sqlite:FILE'"
 
+type Sharing = Pick<LoadLevelingQueue, 'shared' | 'service'>
+type Scope = 'queue' | 'process'
+
 /** @throws ForebayError UNSUPPORTED if neither the backend nor a coordinator can keep the rate that is asked for. */
 export function choosePermits(
-  { shared, service }: Pick<LoadLevelingQueue, 'shared' | 'service'>,
+  queue: Sharing,
   settings: FlowSettings,
-  scope: 'queue' | 'process',
+  scope: Scope,
   options: Omit<SharedPermitsOptions, 'shared'>,
 ): Permits {
-  if (scope === 'process') return new OwnPermits(settings)
-  if (shared) return new SharedPermits(settings, { shared, ...options })
-  if (isUnlimited(settings)) return new OwnPermits(settings)
+  checkRate(queue, settings, scope)
+  const { shared } = queue
+  return scope === 'queue' && shared ? new SharedPermits(settings, { shared, ...options }) : new OwnPermits(settings)
+}
+
+/** @throws ForebayError UNSUPPORTED, as `choosePermits`. */
+export function checkRate({ shared, service }: Sharing, settings: FlowSettings, scope: Scope): void {
+  if (scope === 'process' || shared || isUnlimited(settings)) return
   const message =
     `The ${service.backend} backend can't keep one rate over all consumers of the queue. ${ADD_A_COORDINATOR}, ` +
     'or say rate.scope "process" if there is only one consumer.'

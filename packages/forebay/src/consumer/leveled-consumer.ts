@@ -21,7 +21,7 @@ import type { AnyTaskTypes, TaskTypes } from '../queue/task-types.ts'
 import { type RandomSource, systemRandom } from '../random.ts'
 import { Attempts } from './attempts.ts'
 import { between } from './bounds.ts'
-import { choosePermits } from './choose-permits.ts'
+import { checkRate, choosePermits } from './choose-permits.ts'
 import { chooseSlots } from './choose-slots.ts'
 import { Circuit, type StandsStill } from './circuit.ts'
 import { Claimer } from './claimer.ts'
@@ -68,6 +68,7 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
   readonly #claimer: Claimer
   #slots: Slots | undefined
   #limits: Limits
+  readonly #rateScope: 'queue' | 'process'
   #state: ConsumerState = 'stopped'
   readonly #held: HeldTasks
   readonly #schedule: LimitSchedule
@@ -110,8 +111,8 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
     this.#circuit = new Circuit(options.breaker ?? false, clock, random, (change) => {
       this.#events.emit('breaker', change)
     })
-    const scope = options.rate?.scope ?? 'queue'
-    this.#permits = choosePermits(queue, this.#limits.flow, scope, asking)
+    this.#rateScope = options.rate?.scope ?? 'queue'
+    this.#permits = choosePermits(queue, this.#limits.flow, this.#rateScope, asking)
     this.#slots = chooseSlots(queue, undefined, this.#limits, asking)
     this.#attempts = new Attempts({
       queue,
@@ -144,7 +145,7 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
       own: options,
       clock,
       check: (limits) => {
-        choosePermits(queue, limits.flow, scope, asking)
+        checkRate(queue, limits.flow, this.#rateScope)
         chooseSlots(queue, undefined, limits, asking)
       },
       apply: (limits, event) => {
@@ -206,9 +207,10 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
     this.#turn()
   }
 
-  /** Changes limits while it runs; what is not named stays. @throws ForebayError INVALID_OPTION; then nothing has changed. */
+  /** Changes limits while it runs; what is not named stays. @throws ForebayError INVALID_OPTION, UNSUPPORTED; then nothing has changed. */
   update(limits: ConsumerLimits): void {
     const next = withLimits(this.#limits, limits)
+    checkRate(this.#queue, next.flow, this.#rateScope)
     this.#slots = chooseSlots(this.#queue, this.#slots, next, {
       clock: this.#clock,
       random: this.#random,

@@ -73,7 +73,6 @@ describe.each(SCOPES)('several limits at once, scope %s', (scope) => {
     ])
     await run(10_000)
     const [first = 0] = times()
-    // Slots that were reserved before the charge was known are used; what comes after them waits.
     const last = (times().at(-1) ?? 0) - first
     expect(last).toBeGreaterThanOrEqual(1_200 + 900 - 10)
     expect(times()).toHaveLength(13)
@@ -112,6 +111,27 @@ describe('several limits and several consumers', () => {
     for (const consumer of consumers) consumer.update({ rate: { perSecond: 50, also: [] } })
     await clock.advance(10_000)
     expect(times().length).toBeGreaterThan(190 + 490)
+    await Promise.all(consumers.map((consumer) => consumer.stop()))
+  })
+})
+
+describe.each(SCOPES)('a change of the rate, scope %s', (scope) => {
+  it.each([1, 3])('neither jumps nor stalls, with %d consumers', async (count) => {
+    const { clock, queue, consumers, times } = await house({ perSecond: 10, scope }, scope === 'process' ? 1 : count)
+    await queue.enqueueMany(tasks(3_000))
+    await Promise.all(consumers.map((consumer) => consumer.start()))
+    await clock.advance(3_330)
+    let [slow, fast] = [10, 30]
+    for (let change = 0; change < 20; change++) {
+      ;[slow, fast] = [fast, slow]
+      for (const consumer of consumers) consumer.update({ rate: { perSecond: slow } })
+      await clock.advance(1_370 + 97 * change)
+    }
+    const gaps = times()
+      .slice(1)
+      .map((at, index) => at - (times()[index] as number))
+    expect(Math.min(...gaps)).toBeGreaterThan(1_000 / 30 - 1e-6)
+    expect(Math.max(...gaps)).toBeLessThan(1_000 / 10 + 1e-6)
     await Promise.all(consumers.map((consumer) => consumer.stop()))
   })
 })

@@ -154,6 +154,7 @@ describe('a rate that belongs to the queue', () => {
     await Promise.all(consumers.map((consumer) => consumer.stop()))
     Object.defineProperty(queue.service, 'shared', { value: undefined })
     expect(() => new LeveledConsumer(queue, () => undefined, FAST)).toThrow(/can't keep one rate over all consumers/)
-    expect(() => new LeveledConsumer(queue, () => undefined)).not.toThrow()
+    const unlimited = new LeveledConsumer(queue, () => undefined)
+    expect(() => unlimited.update({ rate: { perSecond: 5 } })).toThrow(/can't keep one rate over all consumers/)
   })
 })

@@ -70,6 +70,7 @@ export class SharedPermits implements Permits {
   /** Of the tasks that waited last. */
   #meanCost = 1
   #askAgainAt = Number.NEGATIVE_INFINITY
+  #returnAgainAt = Number.NEGATIVE_INFINITY
   #failed = 0
   /** How long answers have taken to arrive, smoothed: slots that come sooner would be late before they are known. */
   #leadMs = 0
@@ -107,7 +108,19 @@ export class SharedPermits implements Permits {
   }
 
   charge(cost: number): void {
-    if (this.#countsCost) this.#charge += cost
+    if (!this.#countsCost || cost <= 0) return
+    this.#charge += cost
+    const now = this.#options.clock.monotonic()
+    if (this.#slots.length === 0 || this.#reserving || this.#returnAgainAt > now) return
+    // What is reserved ahead was reserved without it: it goes back, and is reserved anew behind it.
+    const from = this.#last?.from ?? Number.POSITIVE_INFINITY
+    const earlier = this.#slots.filter((slot) => slot.at < from)
+    this.#returnSlots()
+    this.#slots = earlier
+    this.#next = now
+    this.#askAgainAt = now
+    this.#returnAgainAt = now + ASK_AGAIN_MS
+    void Promise.resolve().then(this.#options.onChange)
   }
 
   startsUntil(until: number, now: number): number {
@@ -135,8 +148,12 @@ export class SharedPermits implements Permits {
 
   letGo(): void {
     this.#waiting = 0
+    this.#returnSlots()
+  }
+
+  /** Between our earlier slots and the last reservation's there may be others' slots: only the last one's can go back. */
+  #returnSlots(): void {
     const last = this.#last
-    // Between our earlier slots and the last reservation's there may be others' slots: only the last one's can go back.
     const unused = last ? this.#slots.filter((slot) => slot.at >= last.from) : []
     this.#slots = []
     if (unused.length === 0 || !last) return

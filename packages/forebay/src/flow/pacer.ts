@@ -33,6 +33,8 @@ export interface PacerSettings {
 export interface PacerState {
   readonly tat: number
   readonly rampBegan: number
+  /** How much of `tat` the last start booked, ms: what lies before that is taken already. */
+  readonly lastMs: number
   /** Between starts of cost 1, ms; 0 where nothing limits them. */
   readonly intervalMs: number
 }
@@ -49,6 +51,7 @@ export class Pacer {
   #rampMs: number
   #rampBegan = Number.NEGATIVE_INFINITY
   #tat = Number.NEGATIVE_INFINITY
+  #lastMs = 0
   #fresh = true
 
   /** @throws ForebayError INVALID_OPTION for a rate that is not above 0. */
@@ -63,6 +66,7 @@ export class Pacer {
     const pacer = new Pacer({ ...settings, perSecond: 1_000 / state.intervalMs })
     pacer.#tat = state.tat
     pacer.#rampBegan = state.rampBegan
+    pacer.#lastMs = state.lastMs
     pacer.#fresh = false
     pacer.change(settings, now)
     return pacer
@@ -71,7 +75,7 @@ export class Pacer {
   /** What `resume` needs; undefined before the first start. */
   get state(): PacerState | undefined {
     if (this.#fresh) return undefined
-    return { tat: this.#tat, rampBegan: this.#rampBegan, intervalMs: this.#intervalMs }
+    return { tat: this.#tat, rampBegan: this.#rampBegan, lastMs: this.#lastMs, intervalMs: this.#intervalMs }
   }
 
   /** The earliest time of the next start; -Infinity if it may be at once. Reading it changes nothing. */
@@ -98,12 +102,14 @@ export class Pacer {
     }
     const from = Math.max(this.#tat, now - toleranceMs)
     this.#tat = this.#after(from, cost * this.#intervalMs)
+    this.#lastMs = this.#tat - from
   }
 
   /** Books cost that no start paid for: what one turned out to cost more than was taken for it. */
   charge(cost: number, now: number): void {
     if (this.#fresh) this.take(now, 0)
     this.#tat += cost * this.#intervalMs
+    this.#lastMs += cost * this.#intervalMs
   }
 
   /** Starts of so much cost, the latest ones that were taken, will not happen. */
@@ -133,15 +139,22 @@ export class Pacer {
     this.#fresh = true
   }
 
-  /** Changes the rate without a jump or a stall: what is left of the running interval shrinks or grows in proportion. */
+  /**
+   * Changes the rate without a jump or a stall: what is left of the last start's interval shrinks or grows in proportion. Slots
+   * that were reserved ahead stay where they are.
+   */
   change(settings: PacerSettings, now: number): void {
     const intervalMs = intervalOf(settings.perSecond)
     const previousBurstMs = this.#burstMs
     // A ramp that begins later than now is a hold, and stands.
     const held = this.heldUntil(now) > now
     const from = held ? this.#rampBegan + previousBurstMs : now
-    const left = this.#tat - from
-    if (left > 0) this.#tat = this.#intervalMs === 0 ? from : from + (left * intervalMs) / this.#intervalMs
+    const left = Math.min(this.#tat - from, held ? Number.POSITIVE_INFINITY : this.#lastMs)
+    if (left > 0) {
+      const scaled = this.#intervalMs === 0 ? 0 : (left * intervalMs) / this.#intervalMs
+      this.#tat += scaled - left
+      this.#lastMs = scaled
+    }
     this.#intervalMs = intervalMs
     this.#burst = settings.burst ?? 0
     this.#rampMs = rampOf(settings)

@@ -67,7 +67,7 @@ export function handBack(flow: SharedFlow | undefined, step: HandBackStep, now: 
 
 export function hold(flow: SharedFlow | undefined, step: HoldStep, now: number): [SharedFlow, true] {
   const until = now + step.delayMs
-  const pacers = flow?.pacers ?? [{ tat: now, rampBegan: now, intervalMs: 1_000, counts: 'tasks' as const }]
+  const pacers = flow?.pacers ?? [{ tat: now, rampBegan: now, lastMs: 0, intervalMs: 1_000, counts: 'tasks' as const }]
   const held = pacers.map((pacer) => (pacer.tat >= until ? pacer : { ...pacer, tat: until, rampBegan: until }))
   return [{ pacers: held, mark: (flow?.mark ?? 0) + 1 }, true]
 }
