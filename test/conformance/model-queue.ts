@@ -6,6 +6,8 @@ export interface ModelTask {
   readonly task: NewTask
   readonly order: number
   pushedAt: number
+  /** Whether it is placed by a redrive: then nothing says whether it goes before those that were pushed at that very moment. */
+  redriven: boolean
   state: 'waiting' | 'inFlight' | 'dead'
   /** When it becomes ready; in flight: when its lease ends. */
   due: number
@@ -38,6 +40,7 @@ export class ModelQueue {
       task,
       order: this.#order++,
       pushedAt: this.now,
+      redriven: false,
       state: 'waiting',
       due: this.now + task.delayMs,
       expiresAt: this.now + (task.ttlMs ?? Infinity),
@@ -80,7 +83,7 @@ export class ModelQueue {
   }
 
   redrive(one: ModelTask): void {
-    Object.assign(one, { state: 'waiting', due: this.now, pushedAt: this.now, attempts: 0 })
+    Object.assign(one, { state: 'waiting', due: this.now, pushedAt: this.now, redriven: true, attempts: 0 })
     one.expiresAt = this.now + (one.task.ttlMs ?? Infinity)
   }
 

@@ -82,9 +82,9 @@ class ClaimSome extends Command {
       const one = ready.find(({ task }) => task.id === claim.id)
       assert.ok(one, `${claim.id} was granted, and was not ready`)
       const passedOver = left.find(
-        ({ task, pushedAt, order }) =>
+        ({ task, pushedAt, redriven, order }) =>
           task.priority === one.task.priority &&
-          (pushedAt < one.pushedAt || (pushedAt === one.pushedAt && order < one.order)),
+          (pushedAt < one.pushedAt || (pushedAt === one.pushedAt && order < one.order && !redriven && !one.redriven)),
       )
       assert.equal(passedOver, undefined, `${claim.id} went before ${passedOver?.task.id}`)
       assert.equal(claim.waitedMs, model.now - one.due)

@@ -1,7 +1,7 @@
 /**
- * One connection to Redis that never gives up. Every call has a deadline; one that passes it is rejected and the connection, which
- * may be half open, is thrown away and made anew. While there is none, calls wait for it within their deadlines, and no more
- * than a bounded number of them.
+ * One connection to Redis that never gives up. Every call has a deadline; when one passes, the connection, which may be half
+ * open, is thrown away and made anew, and all that was under way is rejected. While there is none, calls wait for it within
+ * their deadlines, and no more than a bounded number of them.
  */
 
 import type { CancelTimer, Clock } from '../../clock.ts'
@@ -25,22 +25,32 @@ const TURN_AWAY_MS = 500
 /** If the library gives up, we don't. */
 const CONNECT_AGAIN_MS = 1_000
 
+type Send = (client: RedisClient) => Promise<unknown>
+
 interface Call {
-  readonly go: () => void
-  readonly fail: (error: ForebayError) => void
+  readonly deadline: number
+  readonly resolve: (reply: unknown) => void
+  readonly reject: (error: ForebayError) => void
+  send: Send
+  /** What to send instead, if the server lacks the script. */
+  otherwise: Send | undefined
+  sent: boolean
 }
 
 export class Connection {
   readonly #client: RedisClient
   readonly #clock: Clock
   readonly #timeoutMs: number
-  /** Calls that wait for the connection, in their order. */
-  readonly #waiting = new Set<Call>()
+  /** Waiting or under way, in their order. */
+  readonly #calls = new Set<Call>()
+  #waiting = 0
   #waitsNoMore = false
   #lost = true
   #closed = false
   #lastError: unknown
   #turnedAway = -Infinity
+  /** One timer for all deadlines, so that a call costs none. */
+  #cancelCheck: CancelTimer | undefined
   #cancelWatch: CancelTimer | undefined
 
   /** @param client Not yet connected. */
@@ -75,15 +85,9 @@ export class Connection {
 
   /** Runs a script on a queue. @throws ForebayError */
   run(script: Script, key: string, args: readonly Argument[]): Promise<unknown> {
-    return this.ask(async (client) => {
-      try {
-        return await client.evalsha(script.sha, 1, key, ...args)
-      } catch (thrown) {
-        // A server that was restarted or flushed, or another node of a cluster, has to be told the text.
-        if (!isMissingScript(thrown)) throw thrown
-        return client.eval(script.text, 1, key, ...args)
-      }
-    })
+    const send: Send = (client) => client.evalsha(script.sha, 1, key, ...args)
+    // A server that was restarted or flushed, or another node of a cluster, has to be told the text.
+    return this.#call(send, 0, (client) => client.eval(script.text, 1, key, ...args))
   }
 
   /**
@@ -92,42 +96,10 @@ export class Connection {
    * @throws ForebayError
    */
   ask<Reply>(send: (client: RedisClient) => Promise<Reply>, moreMs = 0): Promise<Reply> {
-    return new Promise((resolve, reject) => {
-      let sent = false
-      const call: Call = {
-        go: () => {
-          sent = true
-          send(this.#client).then(
-            (reply) => {
-              end()
-              resolve(reply)
-            },
-            (thrown) => {
-              if (pointsElsewhere(thrown)) this.#turnAway()
-              call.fail(fromRedis(thrown))
-            },
-          )
-        },
-        fail: (error) => {
-          end()
-          reject(error)
-        },
-      }
-      const cancel = this.#afterDeadline(this.#timeoutMs + moreMs, () => {
-        call.fail(this.#tooLate(sent))
-        if (sent) this.breakOff()
-      })
-      const end = () => {
-        cancel()
-        this.#waiting.delete(call)
-      }
-      if (!this.#lost) call.go()
-      else if (this.#waitsNoMore || this.#waiting.size >= MOST_WAITING) call.fail(this.#tooLate(false))
-      else this.#waiting.add(call)
-    })
+    return this.#call(send, moreMs) as Promise<Reply>
   }
 
-  /** Throws the connection away and makes it anew; what is in flight is rejected. */
+  /** Throws the connection away and makes it anew; what is under way is rejected. */
   breakOff(): void {
     if (this.#lost || this.#closed) return
     this.#lost = true
@@ -137,25 +109,86 @@ export class Connection {
   /** From now on nothing waits for a connection: what has none is rejected. */
   waitNoMore(): void {
     this.#waitsNoMore = true
-    for (const { fail } of [...this.#waiting]) fail(this.#tooLate(false))
+    for (const call of this.#calls) if (!call.sent) this.#fail(call, this.#tooLate(false))
   }
 
-  /** Ends it; what is in flight is rejected. */
+  /** Ends it; what is under way is rejected. */
   drop(): void {
     this.#closed = true
     this.#lost = true
     this.#cancelWatch?.()
+    this.#cancelCheck?.()
     this.waitNoMore()
     this.#client.disconnect()
+  }
+
+  #call(send: Send, moreMs: number, otherwise?: Send): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      if (this.#lost && (this.#waitsNoMore || this.#waiting >= MOST_WAITING)) return reject(this.#tooLate(false))
+      const deadline = this.#clock.monotonic() + this.#timeoutMs + moreMs
+      const call: Call = { deadline, resolve, reject, send, otherwise, sent: false }
+      this.#calls.add(call)
+      this.#cancelCheck ??= this.#clock.after(this.#timeoutMs + moreMs, this.#checkDeadlines, { background: true })
+      if (this.#lost) this.#waiting++
+      else this.#send(call)
+    })
+  }
+
+  #send(call: Call): void {
+    call.sent = true
+    call.send(this.#client).then(
+      (reply) => {
+        this.#calls.delete(call)
+        call.resolve(reply)
+      },
+      (thrown) => this.#onRefusal(call, thrown),
+    )
+  }
+
+  #onRefusal(call: Call, thrown: unknown): void {
+    if (call.otherwise && isMissingScript(thrown)) {
+      call.send = call.otherwise
+      call.otherwise = undefined
+      this.#send(call)
+      return
+    }
+    if (pointsElsewhere(thrown)) this.#turnAway()
+    this.#fail(call, fromRedis(thrown))
+  }
+
+  #fail(call: Call, error: ForebayError): void {
+    if (this.#calls.delete(call) && !call.sent) this.#waiting--
+    call.reject(error)
+  }
+
+  readonly #checkDeadlines = (): void => {
+    const now = this.#clock.monotonic()
+    const late = [...this.#calls].filter(({ deadline }) => deadline <= now)
+    if (late.length === 0) this.#checkAgain()
+    else this.#cancelCheck = this.#clock.after(SECOND_LOOK_MS, () => this.#giveUp(late), { background: true })
+  }
+
+  #giveUp(late: readonly Call[]): void {
+    const still = late.filter((call) => this.#calls.has(call))
+    for (const call of still) this.#fail(call, this.#tooLate(call.sent))
+    if (still.some(({ sent }) => sent)) this.breakOff()
+    this.#checkAgain()
+  }
+
+  #checkAgain(): void {
+    this.#cancelCheck = undefined
+    if (this.#calls.size === 0 || this.#closed) return
+    const next = Math.min(...[...this.#calls].map(({ deadline }) => deadline))
+    const inMs = next - this.#clock.monotonic()
+    this.#cancelCheck = this.#clock.after(inMs, this.#checkDeadlines, { background: true })
   }
 
   #onReady(): void {
     this.#cancelWatch?.()
     if (this.#closed) return
     this.#lost = false
-    const waiting = [...this.#waiting]
-    this.#waiting.clear()
-    for (const { go } of waiting) go()
+    this.#waiting = 0
+    for (const call of this.#calls) if (!call.sent) this.#send(call)
   }
 
   #onClose(): void {
@@ -189,13 +222,6 @@ export class Connection {
       ? `Redis did not answer within ${this.#timeoutMs} ms; whether this was done is not known.`
       : `There is no connection to Redis (${messageOf(this.#lastError ?? 'it was lost')}); nothing was done.`
     return new ForebayError('BACKEND_UNAVAILABLE', what, { cause: this.#lastError })
-  }
-
-  #afterDeadline(delayMs: number, fire: () => void): CancelTimer {
-    let cancel = this.#clock.after(delayMs, () => {
-      cancel = this.#clock.after(SECOND_LOOK_MS, fire)
-    })
-    return () => cancel()
   }
 
   #within<Value>(promise: Promise<Value>): Promise<Value> {

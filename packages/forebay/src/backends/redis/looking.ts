@@ -1,7 +1,7 @@
 /** Depth and find. */
 
 import type { DeadReason, TaskId } from '../../task.ts'
-import type { Depth, FoundTask, Newcomer } from '../queue-service.ts'
+import type { Depth, FoundTask } from '../queue-service.ts'
 import { type RunScript, script } from './script.ts'
 import { DEPTH_SCRIPT } from './scripts/depth-script.ts'
 import { FIND_SCRIPT } from './scripts/find-script.ts'
@@ -12,9 +12,9 @@ const FIND = script(FIND_SCRIPT)
 
 const IDS_AT_ONCE = 500
 
-export async function depth(run: RunScript, newcomer: Newcomer | undefined): Promise<Depth> {
+export async function depth(run: RunScript): Promise<Depth> {
   for (;;) {
-    const [more, ...counted] = (await run(DEPTH, [newcomer?.priority ?? ''])) as number[]
+    const [more, ...counted] = (await run(DEPTH, [])) as number[]
     // Very much fell due at once: a script makes only so much of it ready.
     if (more === 1) continue
     const [ready, delayed, inFlight, dead, oldest, bytes, accepted, completed, expired, dropped] = counted as Counted

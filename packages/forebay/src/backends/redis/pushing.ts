@@ -2,11 +2,13 @@
 
 import { createHash } from 'node:crypto'
 import type { Bounds, NewTask, PushResult } from '../queue-service.ts'
-import { type RunScript, script, toMicros } from './script.ts'
+import { type Argument, type RunScript, script, toMicros } from './script.ts'
+import { PUSH_FRESH_SCRIPT } from './scripts/push-fresh-script.ts'
 import { PUSH_SCRIPT } from './scripts/push-script.ts'
 import { bodyOf } from './task-body.ts'
 
 const PUSH = script(PUSH_SCRIPT)
+const PUSH_FRESH = script(PUSH_FRESH_SCRIPT)
 
 const TASKS_AT_ONCE = 500
 const BYTES_AT_ONCE = 4 * 1024 * 1024
@@ -14,16 +16,40 @@ const BYTES_AT_ONCE = 4 * 1024 * 1024
 type Reply = readonly [] | readonly [code: number, ...ids: string[]]
 
 export async function push(run: RunScript, tasks: readonly NewTask[], bounds: Bounds): Promise<PushResult[]> {
-  const results: PushResult[] = []
-  const { maxDepth = Infinity, maxBytes = Infinity, overflow = 'reject' } = bounds
-  const limits = [maxDepth, maxBytes].map((bound) => (bound === Infinity ? -1 : bound))
-  for (let at = 0; at < tasks.length; at = results.length) {
-    const part = partFrom(tasks, at)
-    const order = JSON.stringify([...limits, overflow, part.map(row)])
-    const replies = (await run(PUSH, [order, ...part.map(bodyOf)])) as readonly Reply[]
-    replies.forEach((reply, index) => results.push(resultOf(reply, part[index] as NewTask)))
+  if (tasks.length === 0) return []
+  const part = partFrom(tasks, 0)
+  const results = await pushPart(run, part, bounds)
+  for (let at = part.length; at < tasks.length; at = results.length) {
+    results.push(...(await pushPart(run, partFrom(tasks, at), bounds)))
   }
   return results
+}
+
+async function pushPart(run: RunScript, tasks: readonly NewTask[], bounds: Bounds): Promise<PushResult[]> {
+  const { maxDepth = Infinity, maxBytes = Infinity, overflow = 'reject' } = bounds
+  const limits = [maxDepth, maxBytes].map((bound) => (bound === Infinity ? -1 : bound))
+  if (overflow === 'reject' && tasks.every(isPlain)) {
+    const args: Argument[] = limits
+    for (const task of tasks) args.push(task.id, bodyOf(task))
+    const codes = (await run(PUSH_FRESH, args)) as readonly number[]
+    return codes.map((code, index) => plainResultOf(code, tasks[index] as NewTask))
+  }
+  const request = JSON.stringify([...limits, overflow, tasks.map(row)])
+  const replies = (await run(PUSH, [request, ...tasks.map(bodyOf)])) as readonly Reply[]
+  return replies.map((reply, index) => resultOf(reply, tasks[index] as NewTask))
+}
+
+/** Whether it wishes nothing but to run. */
+function isPlain({ priority, delayMs, ttlMs, ordered, weight, cost, dedup }: NewTask): boolean {
+  return (
+    priority === 0 &&
+    delayMs === 0 &&
+    ttlMs === undefined &&
+    !ordered &&
+    weight === undefined &&
+    cost === undefined &&
+    dedup === undefined
+  )
 }
 
 /** As many as fit, but at least one. */
@@ -36,23 +62,18 @@ function partFrom(tasks: readonly NewTask[], start: number): readonly NewTask[] 
   return start === 0 && end === tasks.length ? tasks : tasks.slice(start, end)
 }
 
-/** As the script reads it; most tasks are nothing but an id and a size, so what is usual at the end is left out. */
+/** As the script reads it. */
 function row(task: NewTask): (string | number)[] {
-  const { id, payload, priority, delayMs, ttlMs, cost = 1, key, ordered, weight = 0, dedup } = task
-  const bytes = Buffer.byteLength(payload)
-  if (
-    key === undefined &&
-    dedup === undefined &&
-    priority === 0 &&
-    delayMs === 0 &&
-    ttlMs === undefined &&
-    cost === 1
-  ) {
-    return [id, bytes]
-  }
-  const due = [priority, toMicros(delayMs), ttlMs === undefined ? 0 : toMicros(ttlMs)]
-  const line = [cost, key ?? '', ordered ? 1 : 0, weight]
-  return [id, bytes, ...due, ...line, ...(dedup ? [dedup.id, printOf(task), toMicros(dedup.windowMs)] : [])]
+  const { id, payload, priority, delayMs, ttlMs, cost = 1, key = '', ordered, weight = 0, dedup } = task
+  const spans = [toMicros(delayMs), ttlMs === undefined ? 0 : toMicros(ttlMs)]
+  const fields = [id, Buffer.byteLength(payload), priority, ...spans, cost, key, ordered ? 1 : 0, weight]
+  return dedup ? [...fields, dedup.id, printOf(task), toMicros(dedup.windowMs)] : fields
+}
+
+function plainResultOf(code: number, { id }: NewTask): PushResult {
+  if (code === 0) return { status: 'accepted', id }
+  if (code === 1) return { status: 'duplicate', id }
+  return { status: 'full', bound: code === 2 ? 'depth' : 'bytes' }
 }
 
 function resultOf([code, ...ids]: Reply, { id }: NewTask): PushResult {

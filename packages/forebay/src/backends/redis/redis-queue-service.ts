@@ -139,8 +139,8 @@ export class RedisQueueService implements QueueService {
     return this.#act((run) => extend(run, claims, leaseMs))
   }
 
-  depth(newcomer?: Newcomer): Promise<Depth> {
-    return this.#act((run) => depth(run, newcomer))
+  depth(_newcomer?: Newcomer): Promise<Depth> {
+    return this.#act(depth)
   }
 
   find(ids: readonly TaskId[]): Promise<(FoundTask | undefined)[]> {

@@ -1,6 +1,6 @@
 /**
- * A task's body as it is stored: what never changes, in one text that only we read. First a line of JSON, then the payload as
- * it came, so that a large one is neither parsed nor escaped again.
+ * A task's body: what never changes, in one text that only we read. First a line of JSON, then the payload as it came, so that
+ * a large one is neither parsed nor escaped again. As it is stored and comes back, a line of the scripts' own stands before it.
  */
 
 import type { FailedAttempt } from '../../task.ts'
@@ -34,10 +34,12 @@ export function bodyOf({ type, priority, key, cost, headers, payload }: NewTask)
   return `${JSON.stringify(head)}\n${payload}`
 }
 
+/** @param body As it is stored. */
 export function storedTask(body: string, { id, attempts, createdAt, failures }: Engines): StoredTask {
-  // JSON has no line feed within a line, so the first one ends the head.
-  const end = body.indexOf('\n')
-  const { type, priority = 0, key, cost = 1, headers = {} } = JSON.parse(body.slice(0, end)) as Head
+  const start = body.indexOf('\n') + 1
+  // JSON has no line feed within a line, so the next one ends the head.
+  const end = body.indexOf('\n', start)
+  const { type, priority = 0, key, cost = 1, headers = {} } = JSON.parse(body.slice(start, end)) as Head
   return {
     id,
     type,

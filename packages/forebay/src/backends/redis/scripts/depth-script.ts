@@ -2,9 +2,9 @@
  * How full the queue is.
  *
  * KEYS[1] the queue
- * ARGV[1] the priority of a newcomer; '' if none is asked about
+ * No arguments
  * Returns `[1 if more has fallen due than this call made ready, ready, delayed, inFlight, dead, microseconds since the oldest
- *         ready one was due, bytes, accepted, completed, expired, dropped, how many go before the newcomer or -1]`.
+ *         ready one was due, bytes, accepted, completed, expired, dropped]`.
  */
 
 import { QUEUE_PART } from './queue-part.ts'
@@ -16,20 +16,23 @@ if #ranks > 0 then
   flush()
   save()
 end
-local fields = redis.call('HMGET', base, 'held', 'blocked', 'bytes', 'accepted', 'completed', 'expired', 'dropped')
-for i = 1, 7 do fields[i] = tonumber(fields[i] or 0) end
-local held, blocked = fields[1], fields[2]
-local oldest = redis.call('ZRANGE', SINCE, 0, 0, 'WITHSCORES')
-local ahead = -1
-if ARGV[1] ~= '' then ahead = redis.call('ZCOUNT', READY, '-inf', now - ARGV[1] * STEP) end
+
+local first = redis.call('ZRANGE', SINCE, 0, 0, 'WITHSCORES')
+local oldest = tonumber(first[2] or now)
+local fresh = redis.call('LINDEX', FRESH, 0)
+local state = fresh and state_of(fresh)
+if state then oldest = math.min(oldest, state[DUE]) end
 return {
   all and 0 or 1,
-  redis.call('ZCARD', SINCE),
+  redis.call('LLEN', FRESH) + ranked,
   redis.call('ZCARD', WAITING) - held + blocked,
   held,
   redis.call('ZCARD', DEAD),
-  oldest[2] and now - oldest[2] or 0,
-  fields[3], fields[4], fields[5], fields[6], fields[7],
-  ahead,
+  now - oldest,
+  bytes,
+  redis.call('HLEN', BODIES) + completed + expired + dropped,
+  completed,
+  expired,
+  dropped,
 }
 `

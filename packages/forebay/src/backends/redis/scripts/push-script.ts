@@ -3,7 +3,7 @@
  *
  * KEYS[1] the queue
  * ARGV[1] JSON `[maxDepth, maxBytes, overflow, tasks]`; a bound of -1 is none. A task is `[id, bytes, priority, delay, ttl, cost,
- *         key, ordered, weight, dedupId, print, window]`: spans in microseconds; ttl 0 is none, ordered 0 or 1, weight 0 is none. What is left out at its end is 0 or ''; cost then is 1.
+ *         key, ordered, weight, dedupId, print, window]`: spans in microseconds; ttl 0 is none, ordered 0 or 1, weight 0 is none. dedupId, print and window may be missing.
  * ARGV[2...] the bodies, in the same order
  * Returns for each task: `[]` accepted, `[0, id]` duplicate, `[1, id]` conflict, `[2]` full by depth, `[3]` full by bytes.
  */
@@ -14,12 +14,8 @@ import { TASKS_PART } from './tasks-part.ts'
 export const PUSH_SCRIPT = `${QUEUE_PART}${TASKS_PART}
 local request = cjson.decode(ARGV[1])
 local max_depth, max_bytes, tasks = request[1], request[2], request[4]
-local depth = max_depth >= 0 and redis.call('HLEN', STATES) - redis.call('ZCARD', DEAD)
-local bytes = max_bytes >= 0 and tonumber(redis.call('HGET', base, 'bytes') or 0)
-
-local ids, bodies, results = {}, {}, {}
-for i, task in ipairs(tasks) do ids[i] = task[1] end
-look_up(ids)
+local depth = max_depth >= 0 and redis.call('HLEN', BODIES) - redis.call('ZCARD', DEAD)
+local fresh, results = {}, {}
 
 local function seen(dedup_id, print)
   local first = redis.call('GET', base .. ':dedup:' .. dedup_id)
@@ -29,38 +25,47 @@ local function seen(dedup_id, print)
   return { of == print and 0 or 1, id }
 end
 
-local function store(task, body)
-  local id, priority, ttl = task[1], task[3] or 0, task[5] or 0
+local function store(task)
+  local id, priority, ttl = task[1], task[3], task[5]
   local state = {
-    WAITS, now + (task[4] or 0), '', 0, stamp() - priority * STEP, ttl > 0 and now + ttl or 0, task[2], priority, ttl,
-    math.floor(wall / 1000), task[6] or 1, task[7] or '', task[8] or 0, task[9] or 0,
+    WAITS, now + task[4], '', 0, order - priority * STEP, ttl > 0 and now + ttl or 0, task[2], priority, ttl,
+    math.floor(wall / 1000), task[6], task[7], task[8], task[9],
   }
   if not join(id, state) then place(id, state) end
   change(id, state)
-  bodies[#bodies + 1], bodies[#bodies + 2] = id, body
-  count('accepted', 1)
-  count('bytes', task[2])
-  if depth then depth = depth + 1 end
-  if bytes then bytes = bytes + task[2] end
+end
+
+-- Why it can't be stored; nil if it can.
+local function refusal(task)
+  local is_full = depth and depth >= max_depth and 2 or max_bytes >= 0 and bytes + task[2] > max_bytes and 3
+  if not is_full then return nil end
+  if redis.call('HEXISTS', BODIES, task[1]) == 1 then return { 0, task[1] } end
+  return { is_full }
 end
 
 local function push(task, body)
-  local dedup_id = task[10]
-  local first = dedup_id and seen(dedup_id, task[11])
-  if first then return first end
-  if states[task[1]] then return { 0, task[1] } end
-  if depth and depth >= max_depth then return { 2 } end
-  if bytes and bytes + task[2] > max_bytes then return { 3 } end
-  store(task, body)
+  local id, dedup_id = task[1], task[10]
+  local no = dedup_id and seen(dedup_id, task[11]) or refusal(task)
+  if no then return no end
+  local is_fresh = task[3] == 0 and task[4] == 0 and task[6] == 1 and task[8] == 0 and task[9] == 0
+  local stamped = stamp()
+  local line = is_fresh and string.format('%.0f %.0f %.0f\\n', now, stamped - now, task[5]) or '\\n'
+  if redis.call('HSETNX', BODIES, id, line .. body) == 0 then return { 0, id } end
+  if is_fresh then fresh[#fresh + 1] = id else store(task) end
+  bytes = bytes + task[2]
+  if depth then depth = depth + 1 end
   if dedup_id then
     local ends = now + task[12]
-    redis.call('SET', base .. ':dedup:' .. dedup_id, string.format('%.0f %s %s', ends, task[11], task[1]), 'PX', kept(ends))
+    redis.call('SET', base .. ':dedup:' .. dedup_id, string.format('%.0f %s %s', ends, task[11], id), 'PX', kept(ends))
   end
   return {}
 end
 
 for i, task in ipairs(tasks) do results[i] = push(task, ARGV[i + 1]) end
-if #bodies > 0 then redis.call('HSET', BODIES, unpack(bodies)) end
+if #fresh > 0 then
+  redis.call('RPUSH', FRESH, unpack(fresh))
+  earliest = 0
+end
 flush()
 wake()
 save()

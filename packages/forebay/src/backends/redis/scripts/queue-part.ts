@@ -1,32 +1,39 @@
 /**
- * What every script of a queue begins with: its keys, its time, and its counters.
+ * What every script of a queue begins with: its keys, its record, and its time.
  *
  * All keys of a queue begin with KEYS[1], whose hash tag puts them into one slot of a cluster; the others are made from it.
  * Only KEYS[1] is declared: which lines and results a script touches is known only while it runs.
+ *
+ * The record is one value of numbers, read at the beginning and written by save(): so it costs two commands, however many of
+ * its numbers a script needs.
  *
  * Queue time, in microseconds, is the server's clock plus `offset`. It never goes back: a clock that was set back (or a
  * replica's, after a failover) enlarges `offset` instead. Within a script time stands still.
  */
 export const QUEUE_PART = `
 local base = KEYS[1]
-local BODIES, STATES = base .. ':bodies', base .. ':states'
-local READY, SINCE = base .. ':ready', base .. ':since'
-local WAITING, DEAD = base .. ':waiting', base .. ':dead'
+local BODIES, STATES, FRESH = base .. ':bodies', base .. ':states', base .. ':fresh'
+local READY, SINCE, WAITING, DEAD = base .. ':ready', base .. ':since', base .. ':waiting', base .. ':dead'
 
-local record = redis.call('HMGET', base, 'last', 'offset', 'order', 'parked', 'evicts')
-local last, offset, order = tonumber(record[1] or 0), tonumber(record[2] or 0), tonumber(record[3] or 0)
-local parked, evicts = tonumber(record[4] or 0), record[5] or ''
+local RECORD = '<dddddddddddddd'
+local packed_record = redis.call('GET', base)
+-- last: queue time when it was last written     order: the last stamp     parked: until then somebody waits for a word
+-- soonest: nothing in WAITING is due before     ranked: how many are in READY      evicts: which orders for eviction are kept
+local last, offset, order, parked, soonest, ranked, evicts = 0, 0, 0, 0, 0, 0, 0
+local bytes, held, blocked, grants, completed, expired, dropped = 0, 0, 0, 0, 0, 0, 0
+if packed_record then
+  last, offset, order, parked, soonest, ranked, evicts, bytes, held, blocked, grants, completed, expired, dropped =
+    struct.unpack(RECORD, packed_record)
+end
+
 local clock = redis.call('TIME')
 local wall = clock[1] * 1000000 + clock[2]
-local turned_back = wall + offset < last
-if turned_back then offset = last - wall end
+if wall + offset < last then offset = last - wall end
 local now = wall + offset
 
 -- Queue time, but never the same twice: those that come together are kept in their order.
-local stamped = false
 local function stamp()
   order = math.max(order + 1, now)
-  stamped = true
   return order
 end
 
@@ -36,17 +43,8 @@ local function kept(until_time)
   return math.ceil((until_time - now) / 1000) + 60000
 end
 
-local counts = {}
-local function count(field, by)
-  counts[field] = (counts[field] or 0) + by
-end
-
 local function save()
-  redis.call('HSET', base, 'last', now)
-  if stamped then redis.call('HSET', base, 'order', order) end
-  if turned_back then redis.call('HSET', base, 'offset', offset) end
-  for field, by in pairs(counts) do
-    if by ~= 0 then redis.call('HINCRBY', base, field, by) end
-  end
+  redis.call('SET', base, struct.pack(RECORD, now, offset, order, parked, soonest, ranked, evicts, bytes, held, blocked,
+    grants, completed, expired, dropped))
 end
 `

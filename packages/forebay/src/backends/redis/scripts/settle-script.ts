@@ -34,23 +34,26 @@ local function back(id, state, delay)
   change(id, state)
 end
 
-local function over(id, state, counted)
+local function over(id, state)
   forget(id)
-  count(counted, 1)
-  count('bytes', -state[BYTES])
+  bytes = bytes - state[BYTES]
   leave(id, state)
 end
 
 local outcomes = {
   complete = function(id, state, how)
-    over(id, state, 'completed')
+    over(id, state)
+    completed = completed + 1
     if how[4] then
       local ends = now + how[4]
       local content = string.format('%.0f %.0f ', ends, math.floor(wall / 1000)) .. how[5]
       redis.call('SET', base .. ':result:' .. id, content, 'PX', kept(ends))
     end
   end,
-  expire = function(id, state) over(id, state, 'expired') end,
+  expire = function(id, state)
+    over(id, state)
+    expired = expired + 1
+  end,
   retry = function(id, state, how)
     add_failure(state, how[5])
     back(id, state, how[4])
@@ -64,7 +67,7 @@ local outcomes = {
     state[PLACE], state[DUE], state[REASON], state[DIED] = GONE_BAD, stamp(), how[4], math.floor(wall / 1000)
     redis.call('ZADD', DEAD, state[DUE], id)
     change(id, state)
-    count('bytes', -state[BYTES])
+    bytes = bytes - state[BYTES]
     leave(id, state)
   end,
 }
@@ -80,7 +83,7 @@ local taken = {}
 for id in pairs(settled) do taken[#taken + 1] = id end
 if #taken > 0 then
   redis.call('ZREM', WAITING, unpack(taken))
-  count('held', -#taken)
+  held = held - #taken
   for i, how in ipairs(settlements) do
     if results[i] == 1 then outcomes[how[3]](how[1], states[how[1]], how) end
   end

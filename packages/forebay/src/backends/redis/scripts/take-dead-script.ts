@@ -30,7 +30,7 @@ local function redrive(id, state)
   state[REASON], state[DIED] = nil, nil
   if not join(id, state) then place(id, state) end
   change(id, state)
-  count('bytes', state[BYTES])
+  bytes = bytes + state[BYTES]
 end
 
 for _, id in ipairs(ids) do
@@ -42,7 +42,7 @@ for _, id in ipairs(ids) do
       redrive(id, state)
     else
       forget(id)
-      count('dropped', 1)
+      dropped = dropped + 1
     end
   end
 end

@@ -1,11 +1,15 @@
 /**
- * Tasks and their places. A task is two fields of two hashes: its body, which only the client reads, and its state, a
- * MessagePack array that only scripts read. Each id that is ready, waits or is dead stands in a sorted set as well:
+ * Tasks and their places.
+ *
+ * A body is a line for the scripts, then what only the client reads (task-body.ts). Of a task that is fresh (its priority is 0, it
+ * was never delayed, granted or blocked, and has no line of its own) the first line says all that scripts need: `time number ttl`,
+ * time and number being the parts of its stamp. Such a task stands in the list `fresh` and nowhere else. Of any other task the
+ * first line is of no account; it has a state, a MessagePack array, and its id stands in a sorted set, unless it is blocked:
  *
  * - `ready` by rank (backends/rank.ts), `since` by the time since which it has been ready: the same ids
  * - `waiting` by due time: delayed ones and those in flight, whose due time is the end of the lease
  * - `dead` by the order of their deaths
- * - `turn:KEY`: the list of the ordered tasks of one key; those behind the first are blocked and stand nowhere else
+ * - `turn:KEY`: the list of the ordered tasks of one key; those behind the first are blocked
  *
  * A lease that has ended makes a task ready without a change of its state: DUE has passed, and so its token is good no more.
  */
@@ -20,11 +24,27 @@ local states, changed, gone = {}, {}, {}
 local ranks, sinces, dues = {}, {}, {}
 local earliest = math.huge
 
+local function state_of_fresh(body)
+  local time, number, ttl, after = string.match(body, '^(%d+) (%d+) (%d+)()')
+  if not time then return false end
+  time, ttl = tonumber(time), tonumber(ttl)
+  local size = #body - string.find(body, '\\n', after + 1, true)
+  local created = math.floor((time - offset) / 1000)
+  return { WAITS, time, '', 0, time + number, ttl > 0 and time + ttl or 0, size, 0, ttl, created, 1, '', 0, 0 }
+end
+
 local function look_up(ids)
   if #ids == 0 then return end
   local packed = redis.call('HMGET', STATES, unpack(ids))
   for i, id in ipairs(ids) do
-    if states[id] == nil then states[id] = packed[i] and cmsgpack.unpack(packed[i]) end
+    if states[id] == nil then
+      if packed[i] then
+        states[id] = cmsgpack.unpack(packed[i])
+      else
+        local body = redis.call('HGET', BODIES, id)
+        states[id] = body and state_of_fresh(body)
+      end
+    end
   end
 end
 
@@ -41,12 +61,15 @@ end
 local function make_ready(id, state)
   ranks[#ranks + 1], ranks[#ranks + 2] = state[RANK], id
   sinces[#sinces + 1], sinces[#sinces + 2] = state[DUE], id
+  ranked = ranked + 1
   earliest = 0
 end
 
 local function wait(id, state)
-  dues[#dues + 1], dues[#dues + 2] = state[DUE], id
-  if state[DUE] < earliest then earliest = state[DUE] end
+  local due = state[DUE]
+  dues[#dues + 1], dues[#dues + 2] = due, id
+  if due < earliest then earliest = due end
+  if due < soonest or soonest == 0 then soonest = due end
 end
 
 -- Ready at once, or when it is due.
@@ -65,7 +88,7 @@ local function join(id, state)
   if state[ORDERED] == 0 then return false end
   if redis.call('RPUSH', base .. ':turn:' .. state[KEY], id) == 1 then return false end
   state[PLACE] = BLOCKED
-  count('blocked', 1)
+  blocked = blocked + 1
   return true
 end
 
@@ -77,7 +100,7 @@ local function leave(id, state)
   local next_id = redis.call('LINDEX', line, 0)
   local after = next_id and state_of(next_id)
   if not after or after[PLACE] ~= BLOCKED then return end
-  count('blocked', -1)
+  blocked = blocked - 1
   if after[DUE] < now then after[DUE] = now end
   place(next_id, after)
   change(next_id, after)
@@ -89,34 +112,45 @@ local function flush()
   if #gone > 0 then
     redis.call('HDEL', BODIES, unpack(gone))
     redis.call('HDEL', STATES, unpack(gone))
+    gone = {}
   end
-  local packed = {}
-  for _, id in ipairs(changed) do
-    if states[id] then packed[#packed + 1], packed[#packed + 2] = id, cmsgpack.pack(states[id]) end
+  if #changed > 0 then
+    local packed = {}
+    for _, id in ipairs(changed) do
+      if states[id] then packed[#packed + 1], packed[#packed + 2] = id, cmsgpack.pack(states[id]) end
+    end
+    if #packed > 0 then redis.call('HSET', STATES, unpack(packed)) end
+    changed = {}
   end
-  if #packed > 0 then redis.call('HSET', STATES, unpack(packed)) end
-  if #dues > 0 then redis.call('ZADD', WAITING, unpack(dues)) end
+  if #dues > 0 then
+    redis.call('ZADD', WAITING, unpack(dues))
+    dues = {}
+  end
   if #ranks > 0 then
     redis.call('ZADD', READY, unpack(ranks))
     redis.call('ZADD', SINCE, unpack(sinces))
+    ranks, sinces = {}, {}
   end
-  changed, gone, ranks, sinces, dues = {}, {}, {}, {}, {}
 end
 
 -- What has fallen due is ready: delays that are over and leases that have ended; answers whether all of it is.
 local PROMOTED_AT_ONCE = 1000
 local function promote()
+  if soonest == 0 or soonest > now then return true end
   local due = redis.call('ZRANGEBYSCORE', WAITING, '-inf', now, 'LIMIT', 0, PROMOTED_AT_ONCE)
-  if #due == 0 then return true end
-  redis.call('ZREM', WAITING, unpack(due))
-  look_up(due)
-  for _, id in ipairs(due) do
-    local state = states[id]
-    if state then
-      if state[PLACE] == HELD then count('held', -1) end
-      make_ready(id, state)
+  if #due > 0 then
+    redis.call('ZREM', WAITING, unpack(due))
+    look_up(due)
+    for _, id in ipairs(due) do
+      local state = states[id]
+      if state then
+        if state[PLACE] == HELD then held = held - 1 end
+        make_ready(id, state)
+      end
     end
   end
+  local first = redis.call('ZRANGE', WAITING, 0, 0, 'WITHSCORES')
+  soonest = tonumber(first[2] or 0)
   return #due < PROMOTED_AT_ONCE
 end
 
