@@ -78,6 +78,8 @@ function plainResultOf(code: number, { id }: NewTask): PushResult {
 
 function resultOf([code, ...ids]: Reply, { id }: NewTask): PushResult {
   switch (code) {
+    case 4:
+      return { status: 'accepted', id, dropped: ids }
     case undefined:
       return { status: 'accepted', id }
     case 0:

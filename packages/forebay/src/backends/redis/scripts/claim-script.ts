@@ -47,6 +47,13 @@ local function take(most)
     redis.call('ZREM', READY, unpack(from_ready))
     redis.call('ZREM', SINCE, unpack(from_ready))
     ranked = ranked - #from_ready
+    if keeps(1) then redis.call('ZREM', OLDEST, unpack(from_ready)) end
+    if keeps(2) then
+      look_up(from_ready)
+      for _, id in ipairs(from_ready) do
+        if states[id] then redis.call('ZREM', LOWEST, evictable(id, states[id])) end
+      end
+    end
   end
   return from_fresh + #from_ready
 end

@@ -5,15 +5,17 @@
  * ARGV[1] JSON `[maxDepth, maxBytes, overflow, tasks]`; a bound of -1 is none. A task is `[id, bytes, priority, delay, ttl, cost,
  *         key, ordered, weight, dedupId, print, window]`: spans in microseconds; ttl 0 is none, ordered 0 or 1, weight 0 is none. dedupId, print and window may be missing.
  * ARGV[2...] the bodies, in the same order
- * Returns for each task: `[]` accepted, `[0, id]` duplicate, `[1, id]` conflict, `[2]` full by depth, `[3]` full by bytes.
+ * Returns for each task: `[]` accepted, `[0, id]` duplicate, `[1, id]` conflict, `[2]` full by depth, `[3]` full by bytes,
+ *         `[4, ids...]` accepted, and these gave way to it.
  */
 
+import { EVICT_PART } from './evict-part.ts'
 import { QUEUE_PART } from './queue-part.ts'
 import { TASKS_PART } from './tasks-part.ts'
 
-export const PUSH_SCRIPT = `${QUEUE_PART}${TASKS_PART}
+export const PUSH_SCRIPT = `${QUEUE_PART}${TASKS_PART}${EVICT_PART}
 local request = cjson.decode(ARGV[1])
-local max_depth, max_bytes, tasks = request[1], request[2], request[4]
+local max_depth, max_bytes, overflow, tasks = request[1], request[2], request[3], request[4]
 local depth = max_depth >= 0 and redis.call('HLEN', BODIES) - redis.call('ZCARD', DEAD)
 local fresh, results = {}, {}
 
@@ -29,23 +31,36 @@ local function store(task)
   local id, priority, ttl = task[1], task[3], task[5]
   local state = {
     WAITS, now + task[4], '', 0, order - priority * STEP, ttl > 0 and now + ttl or 0, task[2], priority, ttl,
-    math.floor(wall / 1000), task[6], task[7], task[8], task[9],
+    math.floor(wall / 1000), order, task[6], task[7], task[8], task[9],
   }
   if not join(id, state) then place(id, state) end
   change(id, state)
 end
 
--- Why it can't be stored; nil if it can.
+local function store_fresh()
+  if #fresh == 0 then return end
+  redis.call('RPUSH', FRESH, unpack(fresh))
+  earliest, fresh = 0, {}
+end
+
+-- Why it can't be stored, or nil; and the ids of what gave way to it.
 local function refusal(task)
-  local is_full = depth and depth >= max_depth and 2 or max_bytes >= 0 and bytes + task[2] > max_bytes and 3
-  if not is_full then return nil end
+  local too_many = depth and depth + 1 - max_depth or 0
+  local too_much = max_bytes >= 0 and bytes + task[2] - max_bytes or 0
+  if too_many <= 0 and too_much <= 0 then return nil end
   if redis.call('HEXISTS', BODIES, task[1]) == 1 then return { 0, task[1] } end
-  return { is_full }
+  local helps = overflow ~= 'reject' and (max_bytes < 0 or task[2] <= max_bytes) and too_many <= MOST_DROPPED
+  if helps then store_fresh() end
+  local victims = helps and make_room(too_many, too_much, overflow, task[3])
+  if not victims then return { too_many > 0 and 2 or 3 } end
+  if depth then depth = depth - #victims end
+  return nil, victims
 end
 
 local function push(task, body)
   local id, dedup_id = task[1], task[10]
-  local no = dedup_id and seen(dedup_id, task[11]) or refusal(task)
+  local no, victims = dedup_id and seen(dedup_id, task[11]), nil
+  if not no then no, victims = refusal(task) end
   if no then return no end
   local is_fresh = task[3] == 0 and task[4] == 0 and task[6] == 1 and task[8] == 0 and task[9] == 0
   local stamped = stamp()
@@ -58,14 +73,11 @@ local function push(task, body)
     local ends = now + task[12]
     redis.call('SET', base .. ':dedup:' .. dedup_id, string.format('%.0f %s %s', ends, task[11], id), 'PX', kept(ends))
   end
-  return {}
+  return victims and { 4, unpack(victims) } or {}
 end
 
 for i, task in ipairs(tasks) do results[i] = push(task, ARGV[i + 1]) end
-if #fresh > 0 then
-  redis.call('RPUSH', FRESH, unpack(fresh))
-  earliest = 0
-end
+store_fresh()
 flush()
 wake()
 save()

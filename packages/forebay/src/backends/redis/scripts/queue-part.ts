@@ -14,6 +14,7 @@ export const QUEUE_PART = `
 local base = KEYS[1]
 local BODIES, STATES, FRESH = base .. ':bodies', base .. ':states', base .. ':fresh'
 local READY, SINCE, WAITING, DEAD = base .. ':ready', base .. ':since', base .. ':waiting', base .. ':dead'
+local OLDEST, LOWEST = base .. ':oldest', base .. ':lowest'
 
 local RECORD = '<dddddddddddddd'
 local packed_record = redis.call('GET', base)

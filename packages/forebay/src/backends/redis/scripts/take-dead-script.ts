@@ -14,7 +14,7 @@ import { QUEUE_PART } from './queue-part.ts'
 import { TASKS_PART } from './tasks-part.ts'
 
 export const TAKE_DEAD_SCRIPT = `${QUEUE_PART}${TASKS_PART}
-local ids, taken = {}, {}
+local ids, taken, found = {}, {}, {}
 local until_stamp = ARGV[3] == '' and string.format('%.0f', math.max(now, order)) or ARGV[3]
 if ARGV[2] ~= '0' then
   ids = redis.call('ZRANGEBYSCORE', DEAD, '-inf', until_stamp, 'LIMIT', 0, ARGV[2])
@@ -35,15 +35,20 @@ end
 
 for _, id in ipairs(ids) do
   local state = states[id]
-  if state and state[PLACE] == GONE_BAD then
-    redis.call('ZREM', DEAD, id)
+  if state and state[PLACE] == GONE_BAD and not found[id] then
+    found[id] = true
     taken[#taken + 1] = id
-    if ARGV[1] == 'redrive' then
-      redrive(id, state)
-    else
-      forget(id)
-      dropped = dropped + 1
-    end
+  end
+end
+if #taken > 0 then redis.call('ZREM', DEAD, unpack(taken)) end
+-- Those that come back together come in the order in which they first came.
+table.sort(taken, function(a, b) return states[a][PUSHED] < states[b][PUSHED] end)
+for _, id in ipairs(taken) do
+  if ARGV[1] == 'redrive' then
+    redrive(id, states[id])
+  else
+    forget(id)
+    dropped = dropped + 1
   end
 end
 if #taken > 0 then

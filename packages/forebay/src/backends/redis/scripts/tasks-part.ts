@@ -15,7 +15,7 @@
  */
 export const TASKS_PART = `
 local PLACE, DUE, TOKEN, ATTEMPTS, RANK, EXPIRES, BYTES, PRIORITY, TTL = 1, 2, 3, 4, 5, 6, 7, 8, 9
-local CREATED, COST, KEY, ORDERED, WEIGHT, FAILURES, REASON, DIED = 10, 11, 12, 13, 14, 15, 16, 17
+local CREATED, PUSHED, COST, KEY, ORDERED, WEIGHT, FAILURES, REASON, DIED = 10, 11, 12, 13, 14, 15, 16, 17, 18
 local WAITS, HELD, BLOCKED, GONE_BAD = 0, 1, 2, 3
 local STEP = 60000000
 
@@ -29,8 +29,8 @@ local function state_of_fresh(body)
   if not time then return false end
   time, ttl = tonumber(time), tonumber(ttl)
   local size = #body - string.find(body, '\\n', after + 1, true)
-  local created = math.floor((time - offset) / 1000)
-  return { WAITS, time, '', 0, time + number, ttl > 0 and time + ttl or 0, size, 0, ttl, created, 1, '', 0, 0 }
+  local created, pushed = math.floor((time - offset) / 1000), time + number
+  return { WAITS, time, '', 0, pushed, ttl > 0 and time + ttl or 0, size, 0, ttl, created, pushed, 1, '', 0, 0 }
 end
 
 local function look_up(ids)
@@ -58,11 +58,37 @@ local function change(id, state)
   changed[#changed + 1] = id
 end
 
+-- Whether the order in which tasks give way is kept: 1 by age, 2 by priority.
+local function keeps(flag)
+  return evicts % (2 * flag) >= flag
+end
+
+local function evictable(id, state)
+  return string.format('%016.0f', state[PUSHED]) .. id
+end
+
+local function add_evictable(flag, id, state)
+  if flag == 1 then
+    redis.call('ZADD', OLDEST, state[PUSHED], id)
+  else
+    redis.call('ZADD', LOWEST, -state[PRIORITY], evictable(id, state))
+  end
+end
+
 local function make_ready(id, state)
   ranks[#ranks + 1], ranks[#ranks + 2] = state[RANK], id
   sinces[#sinces + 1], sinces[#sinces + 2] = state[DUE], id
   ranked = ranked + 1
   earliest = 0
+end
+
+-- Takes one out of those that are ready, if it is not fresh.
+local function withdraw(id, state)
+  local removed = redis.call('ZREM', READY, id)
+  redis.call('ZREM', SINCE, id)
+  ranked = ranked - removed
+  if keeps(1) then redis.call('ZREM', OLDEST, id) end
+  if keeps(2) then redis.call('ZREM', LOWEST, evictable(id, state)) end
 end
 
 local function wait(id, state)
@@ -129,6 +155,12 @@ local function flush()
   if #ranks > 0 then
     redis.call('ZADD', READY, unpack(ranks))
     redis.call('ZADD', SINCE, unpack(sinces))
+    if evicts > 0 then
+      for i = 2, #ranks, 2 do
+        if keeps(1) then add_evictable(1, ranks[i], states[ranks[i]]) end
+        if keeps(2) then add_evictable(2, ranks[i], states[ranks[i]]) end
+      end
+    end
     ranks, sinces = {}, {}
   end
 end
