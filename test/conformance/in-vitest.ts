@@ -8,12 +8,23 @@ export interface TestedTarget extends ConformanceTarget {
   stop(): Promise<void>
 }
 
+export interface HowTested {
+  /** Why it can't be tested here; then every check is skipped, and says so. */
+  readonly impossible?: string | undefined
+  /** Whether several checks run at a time: for an engine in real time, where most of a check is waiting. */
+  readonly concurrent?: boolean
+}
+
 /** @param start Makes the target ready, once for all checks. */
-export function testConformance(backend: string, start: () => Promise<TestedTarget>): void {
-  describe(`conformance of ${backend}`, () => {
+export function testConformance(
+  backend: string,
+  start: () => Promise<TestedTarget>,
+  { impossible, concurrent = false }: HowTested = {},
+): void {
+  describe(`conformance of ${backend}`, { concurrent }, () => {
     let target: TestedTarget
     beforeAll(async () => {
-      target = await start()
+      if (impossible === undefined) target = await start()
     })
     afterAll(() => target?.stop())
 
@@ -21,7 +32,7 @@ export function testConformance(backend: string, start: () => Promise<TestedTarg
       describe(topic.name, () => {
         for (const check of topic.checks) {
           test(check.name, async ({ skip }) => {
-            const reason = await runCheck(check, target)
+            const reason = impossible ?? (await runCheck(check, target))
             if (reason !== undefined) skip(reason)
           })
         }

@@ -19,6 +19,12 @@ async function openRedisUrl(url: string, options: OpenOptions): Promise<QueueSer
 
 type Open = (url: string, options: OpenOptions) => Promise<QueueService>
 
+const postgres: Open = async (url, options) => {
+  const { openPostgres } = await import('./postgres/postgres-queue-service.ts')
+  const { parsePostgresUrl } = await import('./postgres/postgres-url.ts')
+  return openPostgres({ ...parsePostgresUrl(url), ...options })
+}
+
 const BACKENDS: Readonly<Record<string, Open>> = {
   memory: async (url, { queue, clock }) => {
     const { openMemory } = await import('./memory/memory-queue-service.ts')
@@ -32,6 +38,8 @@ const BACKENDS: Readonly<Record<string, Open>> = {
   },
   redis: openRedisUrl,
   rediss: openRedisUrl,
+  postgres,
+  postgresql: postgres,
 }
 
 /**

@@ -1,0 +1,52 @@
+/** The answer to a claim as grants. */
+
+import type { Claim } from '../queue-service.ts'
+import { fromStored } from './stored-text.ts'
+import { storedTask, type TaskColumns } from './task-rows.ts'
+
+export type ClaimRow = [
+  id: string | null,
+  seq: string,
+  token: string,
+  rank: number,
+  waited: number,
+  expired: boolean,
+  ...task: TaskColumns,
+  dueIn: number | null,
+  low: number | null,
+  seen: number,
+  took: number,
+]
+
+export interface Granted {
+  /** In the queue's order. */
+  readonly claims: readonly Claim[]
+  readonly lastRank: number | undefined
+  /** In how many milliseconds the next task falls due; undefined if none does, or if more may be ready. */
+  readonly dueInMs: number | undefined
+  /** The least rank of what was made ready; undefined if nothing was. */
+  readonly low: number | undefined
+  /** Until when all that fell due was seen to, by the server's clock. */
+  readonly seen: number
+  readonly tookMs: number
+}
+
+export function grantedOf(rows: readonly ClaimRow[]): Granted {
+  const grants = rows.slice(0, -1).sort((a, b) => a[3] - b[3] || Number(a[1]) - Number(b[1]))
+  const [dueIn, low, seen, took] = (rows.at(-1) as ClaimRow).slice(15) as [number | null, number | null, number, number]
+  return {
+    claims: grants.map(claimOf),
+    lastRank: grants.at(-1)?.[3],
+    dueInMs: dueIn ?? undefined,
+    low: low ?? undefined,
+    seen,
+    tookMs: took,
+  }
+}
+
+function claimOf([stored, , token, , waited, expired, ...rest]: ClaimRow): Claim {
+  const id = fromStored(stored as string)
+  const task = storedTask(id, rest.slice(0, 9) as TaskColumns)
+  // The server's clock may have been set back.
+  return { id, token, task, waitedMs: Math.max(0, waited), expired }
+}

@@ -1,0 +1,113 @@
+/**
+ * The connections to one database: each statement on one of the pool's, within its time, repeated where the server undid it for a
+ * conflict. What waits for a connection or for an answer waits for so long at most, so that a server that is away holds nothing up
+ * for ever.
+ */
+
+import { type Clock, sleep } from '../../clock.ts'
+import { fullJitter } from '../../flow/backoff.ts'
+import type { RandomSource } from '../../random.ts'
+import type { PgPool, PgPoolClient, PgQueryable } from './driver.ts'
+import { fromPostgres, isConflict, sparesConnection, TimedOut } from './postgres-errors.ts'
+
+export interface Statement {
+  /** Prepared once a connection. */
+  readonly name: string
+  readonly text: string
+  readonly values: unknown[]
+}
+
+/** The server cancels a statement after the time; so much later it is given up here, because no answer will come. */
+const ANSWER_GRACE_MS = 1_000
+const MOST_TRIES = 8
+const CONFLICT_BACKOFF = { baseMs: 5, capMs: 200 } as const
+
+export interface ConnectionsOptions {
+  readonly pool: PgPool
+  /** For messages. */
+  readonly where: string
+  /** For a connection, and again for the answer. */
+  readonly timeoutMs: number
+  readonly clock: Clock
+  readonly random: RandomSource
+}
+
+const ignore = (): void => {}
+
+export class Connections {
+  readonly #options: ConnectionsOptions
+  readonly #underWay = new Set<Promise<unknown>>()
+
+  constructor(options: ConnectionsOptions) {
+    this.#options = options
+    // A connection that breaks while nobody uses it: the pool makes another one when it is needed.
+    options.pool.on('error', ignore)
+  }
+
+  /**
+   * The rows of a statement, each an array of columns.
+   * @throws ForebayError
+   */
+  async rows(statement: Statement): Promise<unknown[][]> {
+    for (let tried = 1; ; tried++) {
+      try {
+        return await this.use(async (client) => {
+          const { rows } = await client.query({ ...statement, rowMode: 'array' })
+          return rows as unknown[][]
+        })
+      } catch (thrown) {
+        if (!isConflict(thrown) || tried === MOST_TRIES) throw fromPostgres(thrown, this.#options.where)
+        await sleep(this.#options.clock, fullJitter(tried, this.#options.random.next(), CONFLICT_BACKOFF))
+      }
+    }
+  }
+
+  /** Does something on a connection, which then goes back to the pool. Rejects with whatever is thrown. */
+  use<Result>(work: (client: PgQueryable) => Promise<Result>): Promise<Result> {
+    const done = this.#use(work)
+    this.#underWay.add(done)
+    return done.finally(() => this.#underWay.delete(done))
+  }
+
+  /** Waits for what is under way, then lets go of the pool. @param isOurs Whether to end it. */
+  async end(isOurs: boolean): Promise<void> {
+    await Promise.allSettled(this.#underWay)
+    this.#options.pool.off('error', ignore)
+    if (isOurs) await this.#within(this.#options.pool.end(), 'The pool did not end', true).catch(ignore)
+  }
+
+  async #use<Result>(work: (client: PgQueryable) => Promise<Result>): Promise<Result> {
+    const client = await this.#checkOut()
+    client.on('error', ignore)
+    try {
+      const result = await this.#within(work(client), 'no answer came', true)
+      client.release()
+      return result
+    } catch (thrown) {
+      client.release(!sparesConnection(thrown))
+      throw thrown
+    } finally {
+      client.off('error', ignore)
+    }
+  }
+
+  async #checkOut(): Promise<PgPoolClient> {
+    const connecting = this.#options.pool.connect()
+    try {
+      return await this.#within(connecting, 'no connection came free', false)
+    } catch (thrown) {
+      // What comes after all is not needed any more.
+      connecting.then((client) => client.release(), ignore)
+      throw thrown
+    }
+  }
+
+  #within<Result>(work: Promise<Result>, what: string, isAsked: boolean): Promise<Result> {
+    const { clock, timeoutMs } = this.#options
+    return new Promise((resolve, reject) => {
+      const late = () => reject(new TimedOut(`${what} within ${timeoutMs} ms`, isAsked))
+      const cancel = clock.after(timeoutMs + (isAsked ? ANSWER_GRACE_MS : 0), late)
+      work.then(resolve, reject).finally(cancel)
+    })
+  }
+}

@@ -1,0 +1,112 @@
+/**
+ * The claims of one queue in this process. Those that wait are asked for together and in their order; they are asked for again
+ * when something may have changed: work was announced, a task falls due. In between they look by themselves, seldom while
+ * announcements are heard, and often while they are not.
+ */
+
+import type { CancelTimer, Clock } from '../../clock.ts'
+import { asForebayError } from '../../errors.ts'
+import { ClaimLine, type Waiter } from '../claim-line.ts'
+import type { Claim, ClaimRequest } from '../queue-service.ts'
+import type { Granted } from './claiming.ts'
+
+const HEARING_POLL_MS = 5_000
+const DEAF_POLL_MS = 200
+/** What is due already, and was not granted, is with somebody at this moment. */
+const LEAST_WAIT_MS = 1
+
+/** So many tasks in one answer, at most: bounds its memory. */
+const MOST_AT_ONCE = 5_000
+
+export interface PostgresClaimsOptions {
+  readonly clock: Clock
+  readonly ask: (max: number, leaseMs: number) => Promise<Granted>
+  /** Whether announcements are heard. */
+  readonly isHearing: () => boolean
+}
+
+export class PostgresClaims {
+  readonly #options: PostgresClaimsOptions
+  readonly #line: ClaimLine
+  #asking: Promise<void> | undefined
+  #askAgain = false
+  #ended = false
+  #cancelTimer: CancelTimer | undefined
+
+  constructor(options: PostgresClaimsOptions) {
+    this.#options = options
+    this.#line = new ClaimLine(options.clock)
+  }
+
+  claim(request: ClaimRequest): Promise<Claim[]> {
+    return this.#line.join(request, this, (waiter) => {
+      waiter.begin()
+      this.wake()
+    })
+  }
+
+  /** There may be something to grant. */
+  wake(): void {
+    if (this.#asking) this.#askAgain = true
+    else if (this.#line.size > 0) this.#asking = this.#askForAll()
+  }
+
+  /** Ends the waits; what the server is being asked for is still awaited, and nothing more is asked. */
+  async end(): Promise<void> {
+    this.#ended = true
+    this.#line.end(this)
+    this.#cancelTimer?.()
+    await this.#asking
+  }
+
+  async #askForAll(): Promise<void> {
+    do {
+      this.#askAgain = false
+      await this.#askOnce()
+    } while (this.#askAgain)
+    this.#asking = undefined
+  }
+
+  async #askOnce(): Promise<void> {
+    const waiters = [...this.#line]
+    if (this.#ended) for (const waiter of waiters) waiter.finish([])
+    if (this.#ended || waiters.length === 0) return
+    for (const waiter of waiters) waiter.begin()
+    let dueInMs = Number.POSITIVE_INFINITY
+    for (const leaseMs of new Set(waiters.map(({ request }) => request.leaseMs))) {
+      const alike = waiters.filter(({ request }) => request.leaseMs === leaseMs)
+      dueInMs = Math.min(dueInMs, await this.#askFor(alike))
+    }
+    this.#wakeIn(dueInMs)
+  }
+
+  /** Asks for claims of the same lease; answers when the next task falls due. */
+  async #askFor(waiters: readonly Waiter[]): Promise<number> {
+    const [{ request }] = waiters as [Waiter]
+    const wanted = waiters.reduce((sum, waiter) => sum + waiter.request.max, 0)
+    try {
+      const { claims, dueInMs } = await this.#options.ask(Math.min(wanted, MOST_AT_ONCE), request.leaseMs)
+      let at = 0
+      for (const waiter of waiters) waiter.finish(claims.slice(at, (at += waiter.request.max)))
+      // Who got nothing because others before it took all that one answer holds asks again.
+      if (claims.length === MOST_AT_ONCE && wanted > MOST_AT_ONCE) this.#askAgain = true
+      return dueInMs ?? Number.POSITIVE_INFINITY
+    } catch (thrown) {
+      for (const waiter of waiters) waiter.fail(asForebayError(thrown))
+      return Number.POSITIVE_INFINITY
+    }
+  }
+
+  #wakeIn(dueInMs: number): void {
+    this.#cancelTimer?.()
+    this.#cancelTimer = undefined
+    if (this.#line.size === 0) return
+    const { clock, isHearing } = this.#options
+    const pollMs = isHearing() ? HEARING_POLL_MS : DEAF_POLL_MS
+    const fire = () => {
+      this.#cancelTimer = undefined
+      this.wake()
+    }
+    this.#cancelTimer = clock.after(Math.max(LEAST_WAIT_MS, Math.min(dueInMs, pollMs)), fire, { background: true })
+  }
+}

@@ -1,0 +1,109 @@
+/** A push as calls of the function: tasks as arrays of columns, the answer as results. */
+
+import { createHash } from 'node:crypto'
+import type { Bounds, NewTask, PushResult } from '../queue-service.ts'
+import { boolArray, byteaArray, float8Array, int4Array, textArray, unlessEmpty } from './array-params.ts'
+import { fromStored, toStored } from './stored-text.ts'
+
+/** The statement's parameters after the queue's number, but for the last two. */
+export function pushParameters(tasks: readonly NewTask[], bounds: Bounds): unknown[] {
+  const column = <Value>(of: (task: NewTask) => Value): Value[] => tasks.map(of)
+  return [
+    textArray(column(({ id }) => toStored(id))),
+    textArray(column(({ type }) => toStored(type))),
+    textArray(column(({ payload }) => payload)),
+    unlessEmpty(
+      column(({ key }) => (key === undefined ? undefined : toStored(key))),
+      textArray,
+    ),
+    unlessEmpty(
+      column(({ headers }) => (headers === undefined ? undefined : JSON.stringify(headers))),
+      textArray,
+    ),
+    unlessEmpty(
+      column(({ priority }) => (priority === 0 ? undefined : priority)),
+      int4Array,
+    ),
+    unlessEmpty(
+      column(({ cost }) => cost),
+      float8Array,
+    ),
+    unlessEmpty(
+      column(({ delayMs }) => (delayMs > 0 ? delayMs : undefined)),
+      float8Array,
+    ),
+    unlessEmpty(
+      column(({ ttlMs }) => ttlMs),
+      float8Array,
+    ),
+    unlessEmpty(
+      column(({ ordered }) => ordered || undefined),
+      boolArray,
+    ),
+    unlessEmpty(
+      column(({ dedup }) => (dedup === undefined ? undefined : toStored(dedup.id))),
+      textArray,
+    ),
+    unlessEmpty(
+      column((task) => (task.dedup === undefined ? undefined : printOf(task))),
+      byteaArray,
+    ),
+    unlessEmpty(
+      column(({ dedup }) => dedup?.windowMs),
+      float8Array,
+    ),
+    bounds.maxDepth,
+    bounds.maxBytes,
+  ]
+}
+
+/** Tells one task's body from another's. */
+function printOf(task: NewTask): Buffer {
+  return createHash('sha256').update(JSON.stringify(task.type)).update(task.payload).digest()
+}
+
+/** So much payload in one statement, about: bounds its memory on both sides. */
+const LARGEST_PUSH_BYTES = 16 * 1024 * 1024
+const MOST_TASKS = 1_000
+
+/** The tasks in runs, one after another, in each of which no two share an id or a dedup id. */
+export function* distinctRuns(tasks: readonly NewTask[]): Generator<NewTask[]> {
+  let run: NewTask[] = []
+  let length = 0
+  const seen = new Set<string>()
+  for (const task of tasks) {
+    const names = [`id ${task.id}`, ...(task.dedup === undefined ? [] : [`dedup ${task.dedup.id}`])]
+    if (
+      run.length === MOST_TASKS ||
+      length + task.payload.length > LARGEST_PUSH_BYTES ||
+      names.some((name) => seen.has(name))
+    ) {
+      if (run.length > 0) yield run
+      run = []
+      length = 0
+      seen.clear()
+    }
+    run.push(task)
+    length += task.payload.length
+    for (const name of names) seen.add(name)
+  }
+  if (run.length > 0) yield run
+}
+
+export type PushRow = [statuses: number[] | null, firsts: string[] | null, low: number | null]
+
+export function pushResults(tasks: readonly NewTask[], [statuses, firsts]: PushRow): PushResult[] {
+  return tasks.map(({ id }, index) => {
+    const first = fromStored(firsts?.[index] ?? id)
+    switch (statuses?.[index] ?? 0) {
+      case 0:
+        return { status: 'accepted', id }
+      case 1:
+        return { status: 'duplicate', id: first }
+      case 2:
+        return { status: 'conflict', id: first }
+      default:
+        return { status: 'full', bound: statuses?.[index] === 3 ? 'depth' : 'bytes' }
+    }
+  })
+}

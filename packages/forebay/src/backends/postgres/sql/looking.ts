@@ -1,0 +1,91 @@
+/** What only reads: the totals, the depth, and what is known of tasks by their ids. */
+
+import { NOW, routine } from './routine.ts'
+
+/** `totals`: the counters of a queue, and how many tasks and bytes count for its bounds. */
+const totals = (s: string): string =>
+  routine(
+    `${s}.totals(q integer)`,
+    `TABLE (
+      depth float8, bytes bigint, delayed bigint, dead bigint, accepted bigint, completed bigint, expired bigint,
+      dropped bigint, rows bigint
+    )`,
+    `
+  BEGIN
+    RETURN QUERY
+    SELECT (a.accepted - a.dead - a.completed - a.expired - a.dropped)::float8, a.bytes, a.delayed, a.dead, a.accepted,
+        a.completed, a.expired, a.dropped, a.rows
+      FROM (
+        SELECT (m.bytes + coalesce(sum(c.bytes), 0))::bigint AS bytes,
+            (m.delayed + coalesce(sum(c.delayed), 0))::bigint AS delayed,
+            (m.dead + coalesce(sum(c.dead), 0))::bigint AS dead,
+            (m.accepted + coalesce(sum(c.accepted), 0))::bigint AS accepted,
+            (m.completed + coalesce(sum(c.completed), 0))::bigint AS completed,
+            (m.expired + coalesce(sum(c.expired), 0))::bigint AS expired,
+            (m.dropped + coalesce(sum(c.dropped), 0))::bigint AS dropped, count(c.queue) AS rows
+          FROM ${s}.queues m LEFT JOIN ${s}.changes c ON c.queue = m.id AND c.xid >= m.through
+          WHERE m.id = q GROUP BY m.id
+      ) a;
+  END`,
+  )
+
+/** `depth`: the counters, corrected by what has fallen due since the last claim; all as of one moment. */
+const depth = (s: string): string =>
+  routine(
+    `${s}.depth(q integer)`,
+    `TABLE (
+      ready float8, delayed bigint, in_flight bigint, dead bigint, oldest float8, bytes bigint, accepted bigint,
+      completed bigint, expired bigint, dropped bigint, rows bigint
+    )`,
+    `
+  DECLARE
+    now constant float8 := ${NOW};
+  BEGIN
+    RETURN QUERY
+    WITH c AS (
+      SELECT t.*,
+          (SELECT count(*) FROM ${s}.places p WHERE p.queue = q AND p.state = 1 AND p.place <= now) AS due,
+          (SELECT count(*) FROM ${s}.places p WHERE p.queue = q AND p.state = 2 AND p.lease_end > now) AS leased,
+          least(
+            (SELECT p.due FROM ${s}.places p WHERE p.queue = q AND p.state = 0 AND NOT p.odd ORDER BY p.place, p.seq LIMIT 1),
+            (SELECT p.due FROM ${s}.places p WHERE p.queue = q AND p.state = 0 AND p.odd ORDER BY p.due LIMIT 1),
+            (SELECT p.due FROM ${s}.places p WHERE p.queue = q AND p.state = 1 AND p.place <= now ORDER BY p.place LIMIT 1),
+            (SELECT min(p.lease_end) FROM ${s}.places p
+              WHERE p.queue = q AND p.state = 2 AND p.place <= now AND p.lease_end <= now)
+          ) AS oldest
+        FROM ${s}.totals(q) t
+    )
+    SELECT c.depth - c.delayed + c.due - c.leased, c.delayed - c.due, c.leased, c.dead,
+        greatest(0, coalesce(now - c.oldest, 0)), c.bytes, c.accepted, c.completed, c.expired, c.dropped, c.rows
+      FROM c;
+  END`,
+  )
+
+/** `find`: a row for each id that is known, with its place in the list. */
+const find = (s: string): string =>
+  routine(
+    `${s}.find(q integer, ids text[])`,
+    `TABLE (
+      ord bigint, id text, state text, reason text, died_at float8, attempts integer, failures text[], created_at float8,
+      priority integer, cost float8, type text, key text, headers text, payload text, completed_at float8, result text
+    )`,
+    `
+  DECLARE
+    now constant float8 := ${NOW};
+  BEGIN
+    RETURN QUERY
+    SELECT u.ord, u.id,
+        CASE WHEN p.id IS NULL THEN 'completed' WHEN p.state = 3 THEN 'dead' WHEN p.state = 4 THEN 'delayed'
+          WHEN p.state = 1 AND p.due > now THEN 'delayed' WHEN p.state = 2 AND p.lease_end > now THEN 'inFlight'
+          ELSE 'ready' END,
+        p.reason, p.place, p.attempts, p.failures, t.created_at, t.priority, t.cost, t.type, t.key, t.headers, t.payload,
+        r.completed_at, r.result
+      FROM unnest(ids) WITH ORDINALITY u (id, ord)
+        LEFT JOIN ${s}.places p ON p.id = u.id AND p.queue = q
+        LEFT JOIN ${s}.tasks t ON t.seq = p.seq
+        LEFT JOIN ${s}.results r ON r.queue = q AND r.id = u.id AND r.until > now AND p.id IS NULL
+      WHERE p.id IS NOT NULL OR r.id IS NOT NULL;
+  END`,
+  )
+
+export const looking = (s: string): string => totals(s) + depth(s) + find(s)

@@ -1,0 +1,153 @@
+/**
+ * `push`: stores new tasks of which no two share an id or a dedup id. Answers nothing if all are accepted; else the status of
+ * each (0 accepted, 1 duplicate, 2 conflict, 3 full in depth, 4 full in bytes) and the id of the one that was first; and the least
+ * rank of those that are ready.
+ *
+ * Bounds are exact among pushes that hold the queue's lock. Only bounded ones take it, and none within a caller's own
+ * transaction (`alone` false), which would keep it for as long as that lasts.
+ */
+
+import { AGEING_STEP_MS } from '../../rank.ts'
+import { NOW, routine } from './routine.ts'
+
+export const push = (s: string): string =>
+  routine(
+    `${s}.push(
+      q integer, ids text[], types text[], payloads text[], keys text[], headers text[], priorities integer[], costs float8[],
+      delays float8[], ttls float8[], ordered boolean[], dedups text[], prints bytea[], windows float8[],
+      max_depth float8, max_bytes float8, alone boolean, channel text
+    )`,
+    'TABLE (statuses smallint[], firsts text[], low float8)',
+    `
+  DECLARE
+    now float8;
+    base bigint;
+    depth float8;
+    bytes float8;
+    taken bigint[];
+    wanted integer := cardinality(ids);
+    waiting integer;
+    ready integer;
+    one record;
+    first record;
+  BEGIN
+    IF max_depth IS NOT NULL OR max_bytes IS NOT NULL THEN
+      IF alone THEN
+        PERFORM pg_advisory_xact_lock(hashtext('forebay bounds ${s.replaceAll("'", "''")}'), q);
+      END IF;
+      SELECT coalesce(max_depth, 'Infinity') - t.depth, coalesce(max_bytes, 'Infinity') - t.bytes INTO depth, bytes
+        FROM ${s}.totals(q) t;
+    END IF;
+    now := ${NOW};
+    IF wanted > depth OR (SELECT sum(octet_length(u)) FROM unnest(payloads) u) > bytes THEN
+      statuses := array_fill(0::smallint, ARRAY[wanted]);
+      firsts := ids;
+      FOR one IN
+        SELECT u.ord, octet_length(u.payload) AS size, d.task_id AS first, d.print = u.print AS same, p.id AS queued
+          FROM unnest(ids, payloads, dedups, prints) WITH ORDINALITY u (id, payload, dedup, print, ord)
+          LEFT JOIN ${s}.dedup d ON d.queue = q AND d.dedup_id = u.dedup AND d.until > now
+          LEFT JOIN ${s}.places p ON p.id = u.id AND p.queue = q ORDER BY u.ord
+      LOOP
+        IF one.first IS NOT NULL THEN
+          statuses[one.ord] := CASE WHEN one.same THEN 1 ELSE 2 END;
+          firsts[one.ord] := one.first;
+        ELSIF one.queued IS NOT NULL THEN statuses[one.ord] := 1;
+        ELSIF depth < 1 THEN statuses[one.ord] := 3;
+        ELSIF one.size > bytes THEN statuses[one.ord] := 4;
+        ELSE
+          depth := depth - 1;
+          bytes := bytes - one.size;
+          CONTINUE;
+        END IF;
+        wanted := wanted - 1;
+      END LOOP;
+    END IF;
+
+    IF dedups IS NOT NULL THEN
+      FOR one IN
+        WITH noted AS (
+          INSERT INTO ${s}.dedup AS d (queue, dedup_id, task_id, print, until)
+          SELECT q, u.dedup, u.id, u.print, now + u.span
+            FROM unnest(ids, dedups, prints, windows, statuses) u (id, dedup, print, span, status)
+            WHERE u.dedup IS NOT NULL AND coalesce(u.status, 0) = 0 ORDER BY u.dedup
+          ON CONFLICT (queue, dedup_id) DO UPDATE
+            SET task_id = excluded.task_id, print = excluded.print, until = excluded.until WHERE d.until <= now
+          RETURNING dedup_id
+        )
+        SELECT u.ord, u.dedup, u.print FROM unnest(dedups, prints, statuses) WITH ORDINALITY u (dedup, print, status, ord)
+          WHERE u.dedup IS NOT NULL AND coalesce(u.status, 0) = 0 AND u.dedup NOT IN (SELECT dedup_id FROM noted)
+      LOOP
+        statuses := coalesce(statuses, array_fill(0::smallint, ARRAY[cardinality(ids)]));
+        firsts := coalesce(firsts, ids);
+        -- Another one's, which may have been stored after this statement began.
+        SELECT * INTO first FROM ${s}.dedup d WHERE d.queue = q AND d.dedup_id = one.dedup;
+        IF NOT FOUND THEN
+          RAISE EXCEPTION 'a dedup id was forgotten at this moment' USING ERRCODE = 'serialization_failure';
+        END IF;
+        statuses[one.ord] := CASE WHEN first.print = one.print THEN 1 ELSE 2 END;
+        firsts[one.ord] := first.task_id;
+        wanted := wanted - 1;
+      END LOOP;
+    END IF;
+
+    IF wanted = 0 THEN
+      RETURN NEXT;
+      RETURN;
+    END IF;
+    base := nextval('${s}.batches') << 20;
+    WITH stored AS (
+      INSERT INTO ${s}.places (id, queue, seq, state, odd, place, rank, due, expires_at, order_key)
+      SELECT u.id, q, base + u.ord, CASE WHEN u.ordered THEN 4 WHEN u.delay > 0 THEN 1 ELSE 0 END,
+          coalesce(u.delay, 0) > 0 OR coalesce(u.priority, 0) <> 0,
+          CASE WHEN u.delay > 0 THEN now + u.delay ELSE now - coalesce(u.priority, 0) * ${AGEING_STEP_MS}.0 END,
+          now - coalesce(u.priority, 0) * ${AGEING_STEP_MS}.0, now + coalesce(u.delay, 0), now + u.ttl,
+          CASE WHEN u.ordered THEN u.key END
+        FROM unnest(ids, keys, priorities, delays, ttls, ordered, statuses) WITH ORDINALITY
+          u (id, key, priority, delay, ttl, ordered, status, ord)
+        WHERE coalesce(u.status, 0) = 0 ORDER BY u.id
+      ON CONFLICT (id, queue) DO NOTHING
+      RETURNING seq, state, rank
+    )
+    SELECT array_agg(seq), count(*) FILTER (WHERE state <> 0), min(rank) FILTER (WHERE state IN (0, 4))
+      INTO taken, waiting, low FROM stored;
+
+    IF coalesce(cardinality(taken), 0) < wanted THEN
+      statuses := coalesce(statuses, array_fill(0::smallint, ARRAY[cardinality(ids)]));
+      firsts := coalesce(firsts, ids);
+      FOR one IN
+        SELECT u.ord, u.dedup FROM unnest(dedups, statuses) WITH ORDINALITY u (dedup, status, ord)
+          WHERE u.status = 0 AND base + u.ord NOT IN (SELECT unnest(taken))
+      LOOP
+        statuses[one.ord] := 1;
+        DELETE FROM ${s}.dedup WHERE queue = q AND dedup_id = one.dedup;
+      END LOOP;
+    END IF;
+    IF taken IS NULL THEN
+      RETURN NEXT;
+      RETURN;
+    END IF;
+    WITH stored AS (
+      INSERT INTO ${s}.tasks (seq, created_at, ttl, cost, priority, bytes, type, key, headers, payload)
+      SELECT base + u.ord, now, u.ttl, coalesce(u.cost, 1), coalesce(u.priority, 0), octet_length(u.payload), u.type, u.key,
+          u.headers, u.payload
+        FROM unnest(types, payloads, keys, headers, priorities, costs, ttls, statuses) WITH ORDINALITY
+          u (type, payload, key, headers, priority, cost, ttl, status, ord)
+        WHERE coalesce(u.status, 0) = 0
+      RETURNING bytes
+    )
+    SELECT sum(stored.bytes) INTO bytes FROM stored;
+    IF ordered IS NOT NULL THEN
+      ready := ${s}.join_lines(q, now,
+        ARRAY(SELECT u.id FROM unnest(ids, ordered, statuses) WITH ORDINALITY u (id, ordered, status, ord)
+          WHERE u.ordered AND coalesce(u.status, 0) = 0 ORDER BY u.ord),
+        ARRAY(SELECT u.key FROM unnest(keys, ordered, statuses) WITH ORDINALITY u (key, ordered, status, ord)
+          WHERE u.ordered AND coalesce(u.status, 0) = 0 ORDER BY u.ord));
+    END IF;
+    INSERT INTO ${s}.changes (queue, accepted, delayed, bytes)
+      VALUES (q, cardinality(taken), waiting - coalesce(ready, 0), bytes);
+    IF channel IS NOT NULL THEN
+      PERFORM pg_notify(channel, ' ' || coalesce(low, 'Infinity'));
+    END IF;
+    RETURN NEXT;
+  END`,
+  )

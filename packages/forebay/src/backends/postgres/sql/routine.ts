@@ -1,0 +1,20 @@
+/** What the functions of the schema have in common. */
+
+/** Milliseconds since 1970, not of the transaction's beginning but of this moment. */
+export const NOW = "date_part('epoch', clock_timestamp()) * 1000"
+
+/**
+ * Plans once and by index: with few or old statistics the planner would sometimes read the whole table, and a plan is kept for
+ * as long as the connection lasts. A lock that another transaction holds is waited for, but not for ever.
+ */
+export const SETTINGS = `SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
+    SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET lock_timeout = '5s'`
+
+/** @param body A whole block, from DECLARE or BEGIN to END. */
+export function routine(signature: string, returns: string, body: string): string {
+  return `
+  CREATE FUNCTION ${signature} RETURNS ${returns} LANGUAGE plpgsql ${SETTINGS} AS $body$
+  #variable_conflict use_column
+  ${body.trim()}
+  $body$;`
+}
