@@ -33,10 +33,12 @@ export function whyNoPostgres(): string | undefined {
   return programs() === undefined ? 'PostgreSQL is not installed here (Debian: apt-get install postgresql)' : undefined
 }
 
-/** The server of FOREBAY_TEST_POSTGRES_URL, or one of our own. */
-export async function anyPostgres(): Promise<{ readonly url: string; stop(): Promise<void> }> {
+/** The server of FOREBAY_TEST_POSTGRES_URL, or one of our own with these settings. */
+export async function anyPostgres(
+  settings: readonly string[] = [],
+): Promise<{ readonly url: string; stop(): Promise<void> }> {
   const url = process.env.FOREBAY_TEST_POSTGRES_URL
-  return url === undefined ? PostgresServer.start() : { url, stop: async () => {} }
+  return url === undefined ? PostgresServer.start({ settings }) : { url, stop: async () => {} }
 }
 
 /** Why there is neither; undefined if there is one. */

@@ -1,6 +1,7 @@
 /** Settlements and extensions as calls of the functions, and their answers as results. */
 
-import type { ClaimRef, ExtendResult, Settlement, SettleResult } from '../queue-service.ts'
+import type { DeadReason, FailedAttempt } from '../../task.ts'
+import type { ClaimRef, ExtendResult, KeptResult, Settlement, SettleResult } from '../queue-service.ts'
 import { float8Array, int2Array, int8Array, textArray, unlessEmpty } from './array-params.ts'
 import { toStored } from './stored-text.ts'
 
@@ -33,30 +34,41 @@ export function refParameters(claims: readonly ClaimRef[]): [Buffer, Buffer] {
 export function settleParameters(settlements: readonly Settlement[]): unknown[] {
   const outcomes = settlements.map(({ outcome }) => OUTCOME[outcome])
   const isPlain = outcomes.every((outcome) => outcome === OUTCOME.complete)
+  const details = settlements.map(detailsOf)
+  const texts = (of: (one: Details) => string | undefined) => unlessEmpty(details.map(of), textArray)
+  const numbers = (of: (one: Details) => number | undefined) => unlessEmpty(details.map(of), float8Array)
   return [
     ...refParameters(settlements.map(({ claim }) => claim)),
     isPlain ? undefined : int2Array(outcomes),
-    unlessEmpty(
-      settlements.map((one) => ('delayMs' in one ? Math.max(0, one.delayMs) : undefined)),
-      float8Array,
-    ),
-    unlessEmpty(
-      settlements.map((one) => ('failure' in one && one.failure ? JSON.stringify(one.failure) : undefined)),
-      textArray,
-    ),
-    unlessEmpty(
-      settlements.map((one) => ('reason' in one ? one.reason : undefined)),
-      textArray,
-    ),
-    unlessEmpty(
-      settlements.map((one) => ('keep' in one ? one.keep?.result : undefined)),
-      textArray,
-    ),
-    unlessEmpty(
-      settlements.map((one) => ('keep' in one ? one.keep?.keepMs : undefined)),
-      float8Array,
-    ),
+    numbers(({ delayMs }) => delayMs),
+    texts(({ failure }) => failure && JSON.stringify(failure)),
+    texts(({ reason }) => reason),
+    texts(({ keep }) => keep?.result),
+    numbers(({ keep }) => keep?.keepMs),
   ]
+}
+
+interface Details {
+  readonly delayMs?: number
+  readonly failure?: FailedAttempt | undefined
+  readonly reason?: DeadReason
+  readonly keep?: KeptResult | undefined
+}
+
+/** What belongs to its outcome. */
+function detailsOf(settlement: Settlement): Details {
+  switch (settlement.outcome) {
+    case 'complete':
+      return { keep: settlement.keep }
+    case 'retry':
+      return { delayMs: Math.max(0, settlement.delayMs), failure: settlement.failure }
+    case 'release':
+      return { delayMs: Math.max(0, settlement.delayMs) }
+    case 'dead':
+      return { reason: settlement.reason, failure: settlement.failure }
+    case 'expire':
+      return {}
+  }
 }
 
 export type SettleRow = [held: string[] | null, woken: boolean, low: number | null]

@@ -4,8 +4,10 @@
  */
 
 const MARK = '\u0001'
-const PERHAPS = /[\u0000\u0001\ud800-\udfff]/
-const ESCAPED = /[\u0000\u0001]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g
+const UNFIT = `\u0000${MARK}`
+const LONE = '[\\ud800-\\udbff](?![\\udc00-\\udfff])|(?<![\\ud800-\\udbff])[\\udc00-\\udfff]'
+const PERHAPS = new RegExp(`[${UNFIT}\\ud800-\\udfff]`)
+const ESCAPED = new RegExp(`[${UNFIT}]|${LONE}`, 'g')
 const ESCAPE = new RegExp(`${MARK}([0-9a-f]{4})`, 'g')
 
 export function toStored(text: string): string {

@@ -59,8 +59,7 @@ export class WorkNews {
   }
 
   #heard(message: string | undefined): void {
-    if (message === undefined) return this.#tellHere(Number.NEGATIVE_INFINITY)
-    const [from, low] = message.split(' ')
+    const [from, low] = message?.split(' ') ?? ['', Number.NEGATIVE_INFINITY]
     if (from !== this.#process) this.#tellHere(Number(low))
   }
 
