@@ -12,12 +12,12 @@ export interface OpenOptions {
   readonly random: RandomSource
 }
 
-async function openRedisUrl(url: string, options: OpenOptions): Promise<QueueService> {
+type Open = (url: string, options: OpenOptions) => Promise<QueueService>
+
+const redis: Open = async (url, options) => {
   const { openRedis } = await import('./redis/redis-queue-service.ts')
   return openRedis({ url, ...options })
 }
-
-type Open = (url: string, options: OpenOptions) => Promise<QueueService>
 
 const postgres: Open = async (url, options) => {
   const { openPostgres } = await import('./postgres/postgres-queue-service.ts')
@@ -36,8 +36,8 @@ const BACKENDS: Readonly<Record<string, Open>> = {
     const { parseSqliteUrl } = await import('./sqlite/sqlite-url.ts')
     return openSqlite({ ...parseSqliteUrl(url), queue, clock })
   },
-  redis: openRedisUrl,
-  rediss: openRedisUrl,
+  redis,
+  rediss: redis,
   postgres,
   postgresql: postgres,
 }
