@@ -2,6 +2,8 @@
 
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import pg from 'pg'
+import { PostgresServer, whyNoPostgres } from '../../test/servers/postgres.ts'
 import { haveRedis, RedisServer } from '../../test/servers/redis.ts'
 import type { Engine } from './contestant.ts'
 
@@ -14,8 +16,9 @@ export interface Server {
 /** Undefined, said aloud, where there is none and none can be installed. */
 export async function startServer(engine: Engine, folder: string): Promise<Server | undefined> {
   const own = join(folder, engine)
+  if (engine === 'postgres') return postgres()
   await mkdir(own)
-  return engine === 'redis' ? redis(own) : undefined
+  return redis(own)
 }
 
 async function redis(folder: string): Promise<Server | undefined> {
@@ -25,6 +28,29 @@ async function redis(folder: string): Promise<Server | undefined> {
   let database = -1
   return {
     freshUrl: async () => `${server.url}/${(database = (database + 1) % 16)}`,
+    stop: () => server.stop(),
+  }
+}
+
+async function postgres(): Promise<Server | undefined> {
+  const why = whyNoPostgres()
+  if (why !== undefined) {
+    console.error(`SKIPPED: the contestants on PostgreSQL, because ${why}`)
+    return undefined
+  }
+  const server = await PostgresServer.start()
+  let databases = 0
+  return {
+    freshUrl: async () => {
+      const name = `bench${++databases}`
+      const client = new pg.Client({ connectionString: server.url })
+      await client.connect()
+      await client.query(`CREATE DATABASE ${name}`)
+      await client.end()
+      const url = new URL(server.url)
+      url.pathname = `/${name}`
+      return url.href
+    },
     stop: () => server.stop(),
   }
 }

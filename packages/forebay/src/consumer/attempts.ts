@@ -49,7 +49,7 @@ export interface AttemptsOptions<Types extends TaskTypes> {
 }
 
 /** So many attempts whose outcomes are not stored may repeat if the process dies, beside those that run. */
-const MOST_SETTLING = 32
+const MOST_SETTLING = 256
 
 /** How much a new duration weighs in their mean. */
 const DURATION_WEIGHT = 0.1
