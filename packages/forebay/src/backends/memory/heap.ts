@@ -19,6 +19,13 @@ export class Heap<Slot extends string, Item extends Record<Slot, number>> {
     return this.#items[0]
   }
 
+  /** Up to so many of its items, evenly spread over it and in no order. */
+  sample(most: number): Item[] {
+    const { length } = this.#items
+    if (length <= most) return [...this.#items]
+    return Array.from({ length: most }, (_, n) => this.#items[Math.floor((n * length) / most)] as Item)
+  }
+
   push(item: Item): void {
     this.#items.push(item)
     this.#up(item, this.#items.length - 1)
