@@ -19,9 +19,7 @@ export interface Entry {
   readonly turnKey: string | undefined
   /** Who comes after it in that order. */
   next: Entry | undefined
-  /** Of its key's own line; undefined: it stands in the common one. */
-  readonly weight: number | undefined
-  /** Where it waits when it is ready. Of a dead letter: of no meaning. */
+  /** Where it waits when it is ready. Of a dead letter: where it last did, for its weight. */
   line: Line
   rank: number
   /** When it became or becomes ready; of a task in flight: when its lease ends. By the monotonic clock. */
@@ -34,8 +32,6 @@ export interface Entry {
   /** Its places in the heaps. */
   atRank: number
   atDue: number
-  atOrder: number
-  atLowest: number
 }
 
 export interface Death {
@@ -73,7 +69,7 @@ export function storedTask(task: NewTask, createdAt: number): StoredTask {
 
 /** Not yet in its place. */
 export function newEntry(
-  { priority, key, ordered = false, weight, ttlMs }: NewTask,
+  { priority, key, ordered = false, ttlMs }: NewTask,
   at: Pick<Entry, 'task' | 'line' | 'order' | 'bytes'> & { readonly now: number },
 ): Entry {
   const { now, ...given } = at
@@ -83,7 +79,6 @@ export function newEntry(
     ttlMs,
     turnKey: ordered ? key : undefined,
     next: undefined,
-    weight,
     rank: rankOf(now, priority),
     due: now,
     expiresAt: now + (ttlMs ?? Infinity),
@@ -91,7 +86,5 @@ export function newEntry(
     death: undefined,
     atRank: -1,
     atDue: -1,
-    atOrder: -1,
-    atLowest: -1,
   }
 }

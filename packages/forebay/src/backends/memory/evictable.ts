@@ -1,24 +1,58 @@
 /**
  * The ready tasks of a `MemoryStore` in the orders in which they may have to give way. Each order is kept from the first time
- * that it is asked for, so that a queue without such a policy pays nothing.
+ * that it is asked for, so that a queue without such a policy pays nothing for it.
  */
 
 import { type Evicting, type Excess, victimsOf } from '../eviction.ts'
 import type { Entry } from './entry.ts'
 import { Heap } from './heap.ts'
 
-export class Evictable {
-  #oldest: Heap<'atOrder', Entry> | undefined
-  #lowest: Heap<'atLowest', Entry> | undefined
+interface Place {
+  readonly entry: Entry
+  at: number
+}
+
+const FIRST: Readonly<Record<Evicting, (a: Entry, b: Entry) => boolean>> = {
+  'drop-oldest': (a, b) => a.order < b.order,
+  'drop-lowest-priority': ({ task: a, order }, { task: b, order: other }) =>
+    a.priority < b.priority || (a.priority === b.priority && order > other),
+}
+
+class Order {
+  readonly #heap: Heap<'at', Place>
+  readonly #places = new Map<Entry, Place>()
+
+  constructor(first: (a: Entry, b: Entry) => boolean) {
+    this.#heap = new Heap('at', (a, b) => first(a.entry, b.entry))
+  }
 
   add(entry: Entry): void {
-    this.#oldest?.push(entry)
-    this.#lowest?.push(entry)
+    const place = { entry, at: -1 }
+    this.#places.set(entry, place)
+    this.#heap.push(place)
   }
 
   remove(entry: Entry): void {
-    this.#oldest?.remove(entry)
-    this.#lowest?.remove(entry)
+    const place = this.#places.get(entry)
+    if (!place) return
+    this.#places.delete(entry)
+    this.#heap.remove(place)
+  }
+
+  get first(): Entry | undefined {
+    return this.#heap.peek()?.entry
+  }
+}
+
+export class Evictable {
+  readonly #orders = new Map<Evicting, Order>()
+
+  add(entry: Entry): void {
+    for (const order of this.#orders.values()) order.add(entry)
+  }
+
+  remove(entry: Entry): void {
+    for (const order of this.#orders.values()) order.remove(entry)
   }
 
   /**
@@ -26,33 +60,25 @@ export class Evictable {
    * @param all Every entry of the store.
    */
   victims(excess: Excess, overflow: Evicting, priority: number, all: Iterable<Entry>): Entry[] | undefined {
-    const order = overflow === 'drop-oldest' ? this.#byOrder(all) : this.#byPriority(all)
+    const order = this.#order(overflow, all)
     const looked: Entry[] = []
-    const next = (): Entry | undefined => {
-      const first = order.peek()
+    const victims = victimsOf(excess, () => {
+      const { first } = order
       if (!first || (overflow === 'drop-lowest-priority' && first.task.priority >= priority)) return undefined
+      order.remove(first)
       looked.push(first)
-      return order.pop()
-    }
-    const victims = victimsOf(excess, next)
-    for (const entry of looked) order.push(entry)
+      return first
+    })
+    for (const entry of looked) order.add(entry)
     return victims
   }
 
-  #byOrder(all: Iterable<Entry>): Heap<'atOrder', Entry> {
-    if (this.#oldest) return this.#oldest
-    this.#oldest = new Heap('atOrder', (a, b) => a.order < b.order)
-    for (const entry of all) if (entry.state === 'ready') this.#oldest.push(entry)
-    return this.#oldest
-  }
-
-  #byPriority(all: Iterable<Entry>): Heap<'atLowest', Entry> {
-    if (this.#lowest) return this.#lowest
-    this.#lowest = new Heap('atLowest', (a, b) => {
-      const [one, other] = [a.task.priority, b.task.priority]
-      return one < other || (one === other && a.order > b.order)
-    })
-    for (const entry of all) if (entry.state === 'ready') this.#lowest.push(entry)
-    return this.#lowest
+  #order(overflow: Evicting, all: Iterable<Entry>): Order {
+    const known = this.#orders.get(overflow)
+    if (known) return known
+    const order = new Order(FIRST[overflow])
+    for (const entry of all) if (entry.state === 'ready') order.add(entry)
+    this.#orders.set(overflow, order)
+    return order
   }
 }

@@ -36,6 +36,11 @@ export class Line implements LineState {
     this.cost = cost
   }
 
+  /** Undefined: of the common line. */
+  get ownWeight(): number | undefined {
+    return this.key === undefined ? undefined : this.weight
+  }
+
   get ready(): number {
     return this.#entries.size
   }

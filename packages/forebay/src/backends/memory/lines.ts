@@ -157,12 +157,18 @@ export class Lines {
 
   /** Brings a line's state up to date, and puts it into the heap that is for it. */
   #settle(line: Line, now: number): void {
+    const before = line.state
     settleLine(this.#time, line, line.first?.task.priority ?? 0, this.#limitsOf(line), now)
-    line.heap?.remove(line)
-    line.heap = this.#heapFor(line)
-    line.heap?.push(line)
-    if (line.state === LINE.idle || line.state === LINE.open) this.#limited.delete(line)
-    else this.#limited.add(line)
+    const heap = this.#heapFor(line)
+    if (heap === line.heap) {
+      heap?.moved(line)
+    } else {
+      line.heap?.remove(line)
+      line.heap = heap
+      heap?.push(line)
+    }
+    if (isLimited(line.state)) this.#limited.add(line)
+    else if (isLimited(before)) this.#limited.delete(line)
   }
 
   #heapFor(line: Line): Heap<'at', Line> | undefined {
@@ -177,4 +183,8 @@ export class Lines {
         return line.state === LINE.idle && line.tasks === 0 && line !== this.#common ? this.#empty : undefined
     }
   }
+}
+
+function isLimited(state: number): boolean {
+  return state === LINE.waiting || state === LINE.saturated || state === LINE.resting
 }

@@ -238,7 +238,7 @@ export class MemoryStore {
       entry.rank = rankOf(now, entry.task.priority)
       entry.expiresAt = now + (entry.ttlMs ?? Infinity)
       this.#bytes += entry.bytes
-      entry.line = this.#lines.join(entry.task, entry.weight, now)
+      entry.line = this.#lines.join(entry.task, entry.line.ownWeight, now)
       this.#enter(entry, 0, now)
     }
     return entries.length
