@@ -11,7 +11,7 @@
  */
 
 import { closeLine, type FairLine, type FairTime, grantFrom, openLine, placeLine } from '../flow/fair-order.ts'
-import { nextAfterGrant, opensAt } from '../flow/key-limits.ts'
+import { nextAfterChange, nextAfterGrant, opensAt } from '../flow/key-limits.ts'
 import type { KeyLimits } from './queue-service.ts'
 
 export const LINE = { idle: 0, open: 1, waiting: 2, saturated: 3, resting: 4 } as const
@@ -55,6 +55,11 @@ export function settleLine(time: FairTime, line: LineState, priority: number, li
     if (before === LINE.open) closeLine(time, line)
   } else if (before === LINE.open) placeLine(line, priority)
   else openLine(time, line, priority)
+}
+
+/** Whether these limits would open a line that is closed, or bring its time nearer. */
+export function wouldMatter(line: LineState, limits: KeyLimits, now: number): boolean {
+  return nextAfterChange(line.nextAt, limits, now) < line.nextAt || (line.ready > 0 && opensAt(line, limits) <= now)
 }
 
 function stateOf(line: LineState, limits: KeyLimits, now: number): number {

@@ -49,7 +49,9 @@ describe('a key’s limits', () => {
         const changed = nextAfterChange(nextAt, { perSecond: rate }, now)
         expect(changed).toBeLessThanOrEqual(nextAt)
         expect(changed).toBeLessThanOrEqual(now + 1_000 / rate)
-        expect(nextAfterChange(nextAt, {}, now)).toBeLessThanOrEqual(now)
+        expect(opensAt({ inFlight: 9, nextAt }, {})).toBeLessThanOrEqual(now)
+        // A consumer without limits in between gives nobody a grant too early.
+        expect(nextAfterChange(nextAfterGrant(nextAt, {}, now), {}, now)).toBe(nextAt)
       }),
       RUNS,
     )

@@ -1,7 +1,7 @@
 /**
  * A key's own limits: how many of its tasks are in flight at once, and how far apart they are granted.
  *
- *     open at t          iff  in flight < limit  and  t >= TAT
+ *     open at t          iff  in flight < limit  and  t >= TAT         where there is no rate TAT does not count
  *     after a grant at t      TAT = max(TAT, t - tau) + 1 / r          GCRA without burst, see pacer.ts
  *     when limits change      TAT = min(TAT, t + 1 / r)                nobody waits longer than the new interval
  *
@@ -25,18 +25,19 @@ export interface KeyUse {
 }
 
 /** When it may be granted something: a time that is not later than `now` means at once, Infinity that something must end first. */
-export function opensAt({ inFlight, nextAt }: KeyUse, settings: KeySettings): number {
-  return inFlight >= (settings.concurrency ?? Number.POSITIVE_INFINITY) ? Number.POSITIVE_INFINITY : nextAt
+export function opensAt({ inFlight, nextAt }: KeyUse, { concurrency, perSecond }: KeySettings): number {
+  if (concurrency !== undefined && inFlight >= concurrency) return Number.POSITIVE_INFINITY
+  return perSecond === undefined ? 0 : nextAt
 }
 
 /** `nextAt` after a grant at `now`. */
 export function nextAfterGrant(nextAt: number, { perSecond }: KeySettings, now: number): number {
-  return perSecond === undefined ? 0 : Math.max(nextAt, now - TOLERANCE_MS) + 1_000 / perSecond
+  return perSecond === undefined ? nextAt : Math.max(nextAt, now - TOLERANCE_MS) + 1_000 / perSecond
 }
 
 /** `nextAt` under settings that are new at `now`. */
 export function nextAfterChange(nextAt: number, { perSecond }: KeySettings, now: number): number {
-  return perSecond === undefined ? 0 : Math.min(nextAt, now + 1_000 / perSecond)
+  return perSecond === undefined ? nextAt : Math.min(nextAt, now + 1_000 / perSecond)
 }
 
 export function sameSettings(a: KeySettings, b: KeySettings): boolean {

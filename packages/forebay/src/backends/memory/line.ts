@@ -60,7 +60,7 @@ export class Line implements LineState {
 
   /** How many ready ones go before one that comes now with this rank; of very many, estimated from an even sample. */
   before(rank: number): number {
-    if (this.#highestRank <= rank) return this.ready
+    if (this.ready === 0 || this.#highestRank <= rank) return this.ready
     const sample = this.#entries.sample(MOST_COMPARED)
     const before = sample.filter((entry) => entry.rank <= rank).length
     return Math.round((before / sample.length) * this.ready)

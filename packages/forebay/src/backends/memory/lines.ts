@@ -14,7 +14,7 @@ import {
   reweighLine,
 } from '../../flow/fair-order.ts'
 import { nextAfterChange, sameSettings } from '../../flow/key-limits.ts'
-import { grantOf, LINE, settleLine } from '../line-state.ts'
+import { grantOf, LINE, settleLine, wouldMatter } from '../line-state.ts'
 import type { KeyLimits, Newcomer, StoredTask } from '../queue-service.ts'
 import { rankOf } from '../rank.ts'
 import type { Entry } from './entry.ts'
@@ -27,7 +27,7 @@ const FORGOTTEN_AT_ONCE = 1_000
 /** So many other lines are looked at when a newcomer asks for its place; what the rest sends ahead is taken to be alike. */
 const MOST_LOOKED_AT = 1_000
 
-const sooner = (a: Line, b: Line) => a.nextAt < b.nextAt
+const sooner = (a: Line, b: Line) => a.nextAt < b.nextAt || (a.nextAt === b.nextAt && a.entered < b.entered)
 const NO_LIMITS: KeyLimits = {}
 
 export class Lines {
@@ -63,13 +63,16 @@ export class Lines {
 
   #lineOf(key: string, weight: number, cost: number): Line {
     const known = this.#byKey.get(key)
-    if (known) {
-      if (known.weight !== weight) reweighLine(this.#time, known, weight, known.state === LINE.open)
-      return known
-    }
+    if (known) return known
     const line = new Line(key, weight, cost)
     this.#byKey.set(key, line)
     return line
+  }
+
+  /** The weight of a key is what its latest task says. */
+  reweigh(line: Line, weight: number | undefined): void {
+    if (line === this.#common || weight === undefined || line.weight === weight) return
+    reweighLine(this.#time, line, weight, line.state === LINE.open)
   }
 
   leave(line: Line, now: number): void {
@@ -119,8 +122,11 @@ export class Lines {
 
   #change(limits: KeyLimits, now: number): void {
     if (sameSettings(limits, this.#limits)) return
+    const limited = [...this.#limited]
+    // Limits under which nothing can be granted do not displace those of others.
+    if (this.#open.size === 0 && !limited.some((line) => wouldMatter(line, limits, now))) return
     this.#limits = limits
-    for (const line of [...this.#limited]) {
+    for (const line of limited.sort((a, b) => a.entered - b.entered)) {
       line.nextAt = nextAfterChange(line.nextAt, limits, now)
       this.#settle(line, now)
     }

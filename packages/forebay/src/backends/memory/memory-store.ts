@@ -83,6 +83,7 @@ export class MemoryStore {
     this.#totals.accepted++
     const stored = storedTask(task, this.#clock.now())
     const line = this.#lines.join(stored, task.weight, now)
+    this.#lines.reweigh(line, task.weight)
     const entry = newEntry(task, { task: stored, line, order: this.#order++, bytes, now })
     this.#entries.set(id, entry)
     this.#enter(entry, task.delayMs, now)

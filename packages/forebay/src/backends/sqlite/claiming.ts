@@ -30,7 +30,7 @@ export class Claiming {
     if (queue.openLines > 0) return undefined
     const next = this.#next(queue)
     if (next <= moment.now) return undefined
-    if (requests.some(({ perKey }) => this.#lines.wouldOpen(queue, perKey, moment.now))) return undefined
+    if (requests.some(({ perKey }) => this.#lines.wouldMatter(queue, perKey, moment.now))) return undefined
     return { grants, nextDue: byCaller(next, moment) }
   }
 

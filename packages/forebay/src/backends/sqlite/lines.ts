@@ -34,7 +34,7 @@ export class Lines {
   readonly #limited: Statement<[number], LineRow>
   readonly #opening: Statement<[number, number, number], LineRow>
   readonly #nextOpening: Statement<[number], number>
-  readonly #wouldOpen: Statement<[number, number, number], number>
+  readonly #wouldMatter: Statement<[number, number, number, number], number>
   readonly #rest: Statement<[number, number, number]>
   readonly #forget: Statement<[number, number, number]>
   /** Those of this operation. */
@@ -56,18 +56,19 @@ export class Lines {
       'SELECT rank, priority FROM places WHERE line = ? AND state = 0 ORDER BY rank, seq LIMIT 1',
     )
     this.#inOrder = db.prepare(`SELECT ${columns} WHERE queue = ? AND state = 1 ORDER BY score, entered LIMIT ?`)
-    this.#limited = db.prepare(`SELECT ${columns} WHERE queue = ? AND state > 1`)
+    this.#limited = db.prepare(`SELECT ${columns} WHERE queue = ? AND state > 1 ORDER BY entered`)
     this.#opening = db.prepare(
-      `SELECT ${columns} WHERE queue = ? AND state > 1 AND state = 2 AND nextAt <= ? ORDER BY nextAt LIMIT ?`,
+      `SELECT ${columns} WHERE queue = ? AND state > 1 AND state = 2 AND nextAt <= ? ORDER BY nextAt, entered LIMIT ?`,
     )
     this.#nextOpening = db
       .prepare<[number], number>(
         'SELECT nextAt FROM lines WHERE queue = ? AND state > 1 AND state = 2 ORDER BY nextAt LIMIT 1',
       )
       .pluck()
-    this.#wouldOpen = db
-      .prepare<[number, number, number], number>(
-        `SELECT 1 FROM lines WHERE queue = ? AND state > 1 AND state IN (2, 3) AND inFlight < ? AND nextAt <= ? LIMIT 1`,
+    this.#wouldMatter = db
+      .prepare<[number, number, number, number], number>(
+        `SELECT 1 FROM lines WHERE queue = ? AND state > 1
+           AND (nextAt > ? OR (state IN (2, 3) AND inFlight < ? AND nextAt <= ?)) LIMIT 1`,
       )
       .pluck()
     this.#rest = db.prepare(
@@ -86,8 +87,8 @@ export class Lines {
   save(queue: QueueRow, now: number): void {
     if (queue.lines === 0) return
     const swept = SWEPT * (1 + this.#changed.size)
-    this.#write()
-    if (hasRate(queue)) this.#rest.run(queue.id, now, swept)
+    this.write()
+    this.#rest.run(queue.id, now, swept)
     queue.lines -= this.#forget.run(queue.id, queue.virtual, swept).changes
   }
 
@@ -95,10 +96,16 @@ export class Lines {
   join(queue: QueueRow, { key, weight, cost }: { key: string | null; weight: number | null; cost: number }): LineRow {
     if (key === null || weight === null) return queue.common
     const line = this.#keep(this.#byKey.get(queue.id, key)) ?? this.#new(queue, key, weight, cost)
-    if (line.weight !== weight) reweighLine(queue, line, weight, line.state === LINE.open)
     line.tasks++
     this.#changed.add(line)
     return line
+  }
+
+  /** The weight of a key is what its latest task says. */
+  reweigh(queue: QueueRow, line: LineRow, weight: number | null): void {
+    if (line === queue.common || weight === null || line.weight === weight) return
+    reweighLine(queue, line, weight, line.state === LINE.open)
+    this.#changed.add(line)
   }
 
   /** The line of a key, as it is or would be; only reads. */
@@ -173,25 +180,30 @@ export class Lines {
 
   /** Sets the keys' limits, and opens what a limit or a time has kept closed until now. */
   limit(queue: QueueRow, limits: KeyLimits = NO_LIMITS, now: number): void {
-    if (!sameSettings(limits, queue.limits)) {
-      queue.limits = limits
-      if (queue.lines === 0) return
-      this.#write()
-      for (const row of this.#limited.all(queue.id)) {
-        const line = this.#keep(row)
-        line.nextAt = nextAfterChange(line.nextAt, limits, now)
-        this.#settle(queue, line, now)
-      }
-    }
-    if (queue.lines === 0 || !hasRate(queue)) return
-    this.#write()
+    this.#change(queue, limits, now)
+    if (queue.lines === 0 || queue.limits.perSecond === undefined) return
+    this.write()
     for (const row of this.#opening.all(queue.id, now, OPENED_AT_ONCE)) this.#settle(queue, this.#keep(row), now)
+  }
+
+  #change(queue: QueueRow, limits: KeyLimits, now: number): void {
+    if (sameSettings(limits, queue.limits)) return
+    this.write()
+    // Limits under which nothing can be granted do not displace those of others.
+    if (queue.openLines === 0 && !this.wouldMatter(queue, limits, now)) return
+    queue.limits = limits
+    if (queue.lines === 0) return
+    for (const row of this.#limited.all(queue.id)) {
+      const line = this.#keep(row)
+      line.nextAt = nextAfterChange(line.nextAt, limits, now)
+      this.#settle(queue, line, now)
+    }
   }
 
   /** The first open lines of keys, by the order among them. */
   inOrder(queue: QueueRow, count: number): LineRow[] {
     if (queue.lines === 0) return []
-    this.#write()
+    this.write()
     return this.#inOrder.all(queue.id, count).map((row) => this.#keep(row))
   }
 
@@ -202,14 +214,17 @@ export class Lines {
 
   /** When a line opens by itself; undefined if none waits for that. Only reads. */
   nextOpening(queue: QueueRow): number | undefined {
-    return queue.lines === 0 || !hasRate(queue) ? undefined : this.#nextOpening.get(queue.id)
+    // Without a rate no line waits for its time.
+    const mayWait = queue.lines > 0 && queue.limits.perSecond !== undefined
+    return mayWait ? this.#nextOpening.get(queue.id) : undefined
   }
 
-  /** Whether these limits would open a line that those in force keep closed. Only reads. */
-  wouldOpen(queue: QueueRow, limits: KeyLimits = NO_LIMITS, now: number): boolean {
+  /** Whether these limits would open a line that those in force keep closed, or bring its time nearer. Only reads. */
+  wouldMatter(queue: QueueRow, limits: KeyLimits = NO_LIMITS, now: number): boolean {
     if (queue.lines === 0 || sameSettings(limits, queue.limits)) return false
     const { concurrency = Infinity, perSecond } = limits
-    return this.#wouldOpen.get(queue.id, concurrency, perSecond === undefined ? Infinity : now) !== undefined
+    const nearer = nextAfterChange(Infinity, limits, now)
+    return this.#wouldMatter.get(queue.id, nearer, concurrency, perSecond === undefined ? Infinity : now) !== undefined
   }
 
   #new(queue: QueueRow, key: string, weight: number, cost: number): LineRow {
@@ -242,7 +257,8 @@ export class Lines {
     return row
   }
 
-  #write(): void {
+  /** Writes what the operation has changed so far. */
+  write(): void {
     for (const line of this.#changed) {
       this.#save.run(
         line.weight,
@@ -262,9 +278,4 @@ export class Lines {
     }
     this.#changed.clear()
   }
-}
-
-/** Without a rate no line waits for its time. */
-function hasRate({ limits }: QueueRow): boolean {
-  return limits.perSecond !== undefined
 }

@@ -10,10 +10,12 @@ import { STATE } from './schema.ts'
 const PROMOTED_AT_ONCE = 5_000
 
 interface Promoted extends Placed {
+  readonly seq: number
   readonly line: number
+  readonly due: number
 }
 
-type Waits = 'delayed' | 'inFlight'
+const WAITS = ['delayed', 'inFlight'] as const
 
 export class Promoting {
   readonly #promote: Statement<[number, number, number, number]>
@@ -25,27 +27,34 @@ export class Promoting {
     this.#lines = lines
     const due = 'UPDATE places SET state = 0 WHERE queue = ? AND state = ? AND due <= ?'
     this.#promote = db.prepare(`${due} LIMIT ?`)
-    this.#promoteEach = db.prepare(`${due} RETURNING line, rank, priority LIMIT ?`)
+    this.#promoteEach = db.prepare(`${due} RETURNING seq, line, due, rank, priority LIMIT ?`)
     this.#nextDue = db
       .prepare<[number, number], number>('SELECT due FROM places WHERE queue = ? AND state = ? ORDER BY due LIMIT 1')
       .pluck()
   }
 
   run(queue: QueueRow, moment: Moment): void {
-    this.#run(queue, moment, 'delayed')
-    this.#run(queue, moment, 'inFlight')
+    if (queue.lines === 0) this.#runCommon(queue, moment)
+    else this.#runEach(queue, moment)
   }
 
-  #run(queue: QueueRow, { now }: Moment, from: Waits): void {
-    const which = [queue.id, STATE[from], now, PROMOTED_AT_ONCE] as const
-    // Where all stand in the common line it does not matter which they are.
-    if (queue.lines === 0) {
-      const count = this.#promote.run(...which).changes
+  /** Where all stand in the common line it does not matter which they are. */
+  #runCommon(queue: QueueRow, { now }: Moment): void {
+    for (const from of WAITS) {
+      const count = this.#promote.run(queue.id, STATE[from], now, PROMOTED_AT_ONCE).changes
       queue[from] -= count
       this.#lines.comeMany(queue, count, now)
-      return
     }
-    for (const task of this.#promoteEach.all(...which)) {
+  }
+
+  /** In the order in which they fell due, so that their lines open in that order. */
+  #runEach(queue: QueueRow, { now }: Moment): void {
+    const due = WAITS.flatMap((from) => {
+      const rows = this.#promoteEach.all(queue.id, STATE[from], now, PROMOTED_AT_ONCE)
+      return rows.map((task) => ({ task, from }))
+    })
+    due.sort(({ task: a }, { task: b }) => a.due - b.due || a.seq - b.seq)
+    for (const { task, from } of due) {
       const line = this.#lines.get(queue, task.line)
       queue[from]--
       if (from === 'inFlight') this.#lines.ended(queue, line, now)

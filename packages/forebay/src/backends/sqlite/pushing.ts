@@ -90,6 +90,7 @@ export class Pushing {
       weight,
     })
     const line = this.#lines.join(queue, { key, weight, cost })
+    this.#lines.reweigh(queue, line, weight)
     const blocked = this.#turns.join(queue, { seq, key, ordered })
     const state = blocked ? 'blocked' : delayMs > 0 ? 'delayed' : 'ready'
     const rank = rankOf(moment.now, priority)
