@@ -4,23 +4,28 @@ import { ExpiringMap } from './expiring-map.ts'
 import { Heap } from './heap.ts'
 
 interface Item {
-  readonly value: number
+  value: number
   slot: number
 }
 
-test('whatever is pushed and removed, the rest comes out in order', () => {
+test('whatever is pushed, moved and removed, the rest comes out in order', () => {
   fc.assert(
     fc.property(
-      fc.array(fc.tuple(fc.nat(50), fc.boolean()), { size: 'large' }),
+      fc.array(fc.tuple(fc.nat(50), fc.constantFrom('push', 'push', 'move', 'remove')), { size: 'large' }),
       fc.infiniteStream(fc.nat()),
       (row, pick) => {
         const heap = new Heap<'slot', Item>('slot', (a, b) => a.value < b.value)
         const inside: Item[] = []
-        for (const [value, removes] of row) {
-          if (removes && inside.length > 0) {
-            const [item] = inside.splice(pick.next().value % inside.length, 1)
-            heap.remove(item as Item)
-            expect(item?.slot).toBe(-1)
+        for (const [value, what] of row) {
+          const at = pick.next().value % Math.max(1, inside.length)
+          const item = inside[at]
+          if (what === 'remove' && item) {
+            inside.splice(at, 1)
+            heap.remove(item)
+            expect(item.slot).toBe(-1)
+          } else if (what === 'move' && item) {
+            item.value = value
+            heap.moved(item)
           } else {
             const item = { value, slot: -1 }
             inside.push(item)
@@ -34,6 +39,15 @@ test('whatever is pushed and removed, the rest comes out in order', () => {
       },
     ),
   )
+})
+
+test('a sample is all of few, and of many an even part', () => {
+  const heap = new Heap<'slot', Item>('slot', (a, b) => a.value < b.value)
+  for (let value = 0; value < 1_000; value++) heap.push({ value, slot: -1 })
+  expect(heap.sample(1_000)).toHaveLength(1_000)
+  const values = heap.sample(100).map(({ value }) => value)
+  expect(new Set(values).size).toBe(100)
+  expect(values.filter((value) => value < 500)).toHaveLength(50)
 })
 
 test('an entry is there until its time, and a new one of its key has a time of its own', () => {

@@ -19,6 +19,13 @@ export class Heap<Slot extends string, Item extends Record<Slot, number>> {
     return this.#items[0]
   }
 
+  /** Up to so many of its items, evenly spread over it and in no order. */
+  sample(most: number): Item[] {
+    const { length } = this.#items
+    if (length <= most) return [...this.#items]
+    return Array.from({ length: most }, (_, n) => this.#items[Math.floor((n * length) / most)] as Item)
+  }
+
   push(item: Item): void {
     this.#items.push(item)
     this.#up(item, this.#items.length - 1)
@@ -35,9 +42,18 @@ export class Heap<Slot extends string, Item extends Record<Slot, number>> {
     this.#put(item, -1)
     const last = this.#items.pop() as Item
     if (last === item) return
+    this.#settle(last, at)
+  }
+
+  /** What the order goes by has changed for this one. */
+  moved(item: Item): void {
+    if (this.#items.length > 1) this.#settle(item, item[this.#slot])
+  }
+
+  #settle(item: Item, at: number): void {
     const above = this.#items[(at - 1) >> 1]
-    if (at > 0 && above && this.#before(last, above)) this.#up(last, at)
-    else this.#down(last, at)
+    if (at > 0 && above && this.#before(item, above)) this.#up(item, at)
+    else this.#down(item, at)
   }
 
   #up(item: Item, from: number): void {

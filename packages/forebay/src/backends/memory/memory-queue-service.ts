@@ -16,6 +16,7 @@ import type {
   ExtendResult,
   FoundTask,
   NewTask,
+  Newcomer,
   PushResult,
   QueueService,
   Settlement,
@@ -33,10 +34,10 @@ const CAPABILITIES: Capabilities = {
   maxLeaseMs: Infinity,
   priority: 'aged',
   keyOrder: true,
-  fairness: false,
-  keyLimits: false,
-  eviction: false,
-  ahead: false,
+  fairness: true,
+  keyLimits: true,
+  eviction: true,
+  ahead: true,
   transactions: false,
   maxDedupWindowMs: Infinity,
   find: true,
@@ -64,9 +65,10 @@ class SharedQueue {
   /** Grants what is ready to those who wait, and sets the timer for what falls due next. Call it after every change. */
   serve(): void {
     for (const waiter of this.line) {
-      const claims = this.store.claim(waiter.request.max, waiter.request.leaseMs)
-      if (claims.length === 0) break
-      waiter.finish(claims)
+      if (!this.store.hasReady) break
+      const claims = this.store.claim(waiter.request)
+      // Who gets nothing may be kept from it by limits of its own.
+      if (claims.length > 0) waiter.finish(claims)
     }
     const due = this.line.size > 0 ? this.store.nextDue : undefined
     if (this.#timer?.due === due) return
@@ -121,7 +123,7 @@ export class MemoryQueueService implements QueueService {
     const { store, line } = this.#open()
     // Those who wait come first, also for what falls due at this very moment.
     this.#shared.serve()
-    const claims = store.claim(request.max, request.leaseMs)
+    const claims = store.claim(request)
     if (claims.length > 0 || request.waitMs <= 0 || request.signal?.aborted) return claims
     const answer = line.join(request, this)
     this.#shared.serve()
@@ -136,8 +138,8 @@ export class MemoryQueueService implements QueueService {
     return this.#change((store) => store.extend(claims, leaseMs))
   }
 
-  async depth(): Promise<Depth> {
-    return this.#open().store.depth()
+  async depth(newcomer?: Newcomer): Promise<Depth> {
+    return this.#open().store.depth(newcomer)
   }
 
   async find(ids: readonly string[]): Promise<(FoundTask | undefined)[]> {

@@ -1,6 +1,6 @@
 /**
- * One queue's tasks in memory: a map by id, and heaps that give the next one to grant, the oldest ready one, and the
- * next one to fall due. Everything here happens at once; spans are by `monotonic()`, stamps by `now()`.
+ * One queue's tasks in memory: a map by id, lines that give the next one to grant, and heaps that give the oldest ready one
+ * and the next one to fall due. Everything here happens at once; spans are by `monotonic()`, stamps by `now()`.
  */
 
 import type { Clock } from '../../clock.ts'
@@ -8,21 +8,26 @@ import type {
   Bounds,
   Claim,
   ClaimRef,
+  ClaimRequest,
   Depth,
   ExtendResult,
   FoundTask,
   NewTask,
+  Newcomer,
   PushResult,
   Settlement,
   SettleResult,
-  StoredTask,
 } from '../queue-service.ts'
+import type { TaskId } from '../../task.ts'
+import { type Excess, excessOf } from '../eviction.ts'
 import { rankOf } from '../rank.ts'
 import { DeadShelf } from './dead-shelf.ts'
-import { type Entry, withFailure } from './entry.ts'
+import { type Entry, FORGOTTEN, newEntry, storedTask, withFailure } from './entry.ts'
+import { Evictable } from './evictable.ts'
 import { ExpiringMap } from './expiring-map.ts'
 import { Heap } from './heap.ts'
-import { KeyLines } from './key-lines.ts'
+import { Lines } from './lines.ts'
+import { Turns } from './turns.ts'
 
 interface Remembered {
   readonly id: string
@@ -30,32 +35,17 @@ interface Remembered {
   readonly payload: string
 }
 
-/** Stands in for a task that is no more. */
-const FORGOTTEN: StoredTask = {
-  id: '',
-  type: '',
-  payload: '',
-  createdAt: 0,
-  attempts: 0,
-  priority: 0,
-  cost: 1,
-  headers: {},
-  failures: [],
-}
-
 const soonerDue = (a: Entry, b: Entry) => a.due < b.due || (a.due === b.due && a.order < b.order)
 
 export class MemoryStore {
   readonly #clock: Clock
   readonly #entries = new Map<string, Entry>()
-  readonly #readyByRank = new Heap<'atRank', Entry>(
-    'atRank',
-    (a, b) => a.rank < b.rank || (a.rank === b.rank && a.order < b.order),
-  )
+  readonly #lines = new Lines()
   readonly #readyByDue = new Heap<'atDue', Entry>('atDue', soonerDue)
   /** Delayed ones and those in flight. */
   readonly #waiting = new Heap<'atDue', Entry>('atDue', soonerDue)
-  readonly #lines = new KeyLines()
+  readonly #turns = new Turns()
+  readonly #evictable = new Evictable()
   readonly #dead = new DeadShelf()
   readonly #dedup = new ExpiringMap<Remembered>()
   readonly #results = new ExpiringMap<FoundTask>()
@@ -71,6 +61,7 @@ export class MemoryStore {
 
   push(tasks: readonly NewTask[], bounds: Bounds): PushResult[] {
     const now = this.#clock.monotonic()
+    this.#lines.forget(now)
     return tasks.map((task) => this.#pushOne(task, bounds, now))
   }
 
@@ -83,27 +74,49 @@ export class MemoryStore {
     }
     if (this.#entries.has(id)) return { status: 'duplicate', id }
     const bytes = Buffer.byteLength(payload)
-    const { maxDepth = Infinity, maxBytes = Infinity } = bounds
-    if (this.#entries.size - this.#dead.size >= maxDepth) return { status: 'full', bound: 'depth' }
-    if (this.#bytes + bytes > maxBytes) return { status: 'full', bound: 'bytes' }
+    const queued = { tasks: this.#entries.size - this.#dead.size, bytes: this.#bytes }
+    const excess = excessOf(bounds, queued, bytes)
+    const dropped = excess && this.#makeRoom(excess, task.priority, now)
+    if (excess && !dropped) return { status: 'full', bound: excess.bound }
     if (dedup) this.#dedup.set(dedup.id, { id, type, payload }, now + dedup.windowMs, now)
     this.#bytes += bytes
     this.#totals.accepted++
-    const entry = newEntry(task, { order: this.#order++, bytes, now, createdAt: this.#clock.now() })
+    const stored = storedTask(task, this.#clock.now())
+    const line = this.#lines.join(stored, task.weight, now)
+    this.#lines.reweigh(line, task.weight)
+    const entry = newEntry(task, { task: stored, line, order: this.#order++, bytes, now })
     this.#entries.set(id, entry)
     this.#enter(entry, task.delayMs, now)
-    return { status: 'accepted', id }
+    return { status: 'accepted', id, ...(dropped && { dropped }) }
+  }
+
+  /** Drops what must give way to a newcomer; answers what that was, or undefined if it was not enough and all are still there. */
+  #makeRoom(excess: Excess, priority: number, now: number): TaskId[] | undefined {
+    const { overflow } = excess
+    if (!overflow) return undefined
+    this.#promote(now)
+    const victims = this.#evictable.victims(excess, overflow, priority, this.#entries.values())
+    return victims?.map((entry) => {
+      const { id } = entry.task
+      this.#unready(entry)
+      this.#lines.remove(entry, now)
+      this.#forget(entry, now)
+      this.#totals.dropped++
+      return id
+    })
   }
 
   /** Grants up to `max` ready tasks. */
-  claim(max: number, leaseMs: number): Claim[] {
+  claim({ max, leaseMs, perKey }: Pick<ClaimRequest, 'max' | 'leaseMs' | 'perKey'>): Claim[] {
     const now = this.#clock.monotonic()
     this.#promote(now)
+    this.#lines.limit(perKey, now)
+    this.#lines.forget(now)
     const claims: Claim[] = []
     while (claims.length < max) {
-      const entry = this.#readyByRank.pop()
+      const entry = this.#lines.take(now)
       if (!entry) break
-      this.#readyByDue.remove(entry)
+      this.#unready(entry)
       const waitedMs = now - entry.due
       entry.token = String(++this.#tokens)
       entry.task = { ...entry.task, attempts: entry.task.attempts + 1 }
@@ -114,19 +127,28 @@ export class MemoryStore {
     return claims
   }
 
-  /** When the next task falls due, by the monotonic clock; undefined if none is delayed or in flight. */
+  get hasReady(): boolean {
+    this.#promote(this.#clock.monotonic())
+    return this.#readyByDue.size > 0
+  }
+
+  /** When the next task falls due or its key's rate allows it, by the monotonic clock; undefined if none waits for a time. */
   get nextDue(): number | undefined {
-    return this.#waiting.peek()?.due
+    const due = this.#waiting.peek()?.due
+    const opening = this.#lines.nextOpening
+    return opening === undefined || (due !== undefined && due < opening) ? due : opening
   }
 
   settle(settlements: readonly Settlement[]): SettleResult[] {
     const now = this.#clock.monotonic()
     this.#promote(now)
+    this.#lines.forget(now)
     return settlements.map((settlement) => {
       const entry = this.#held(settlement.claim)
       if (!entry) return { status: 'stale' }
       this.#waiting.remove(entry)
       this.#inFlight--
+      this.#lines.ended(entry.line, now)
       this.#settleOne(entry, settlement, now)
       return { status: 'settled' }
     })
@@ -152,6 +174,7 @@ export class MemoryStore {
         entry.task = withFailure(task, settlement.failure)
         this.#bytes -= entry.bytes
         this.#dead.add(entry, settlement.reason, this.#clock.now())
+        this.#lines.leave(entry.line, now)
         this.#unblockNext(entry, now)
         return
       case 'expire':
@@ -177,18 +200,19 @@ export class MemoryStore {
     })
   }
 
-  depth(): Depth {
+  depth(newcomer?: Newcomer): Depth {
     const now = this.#clock.monotonic()
     this.#promote(now)
     const oldest = this.#readyByDue.peek()
     return {
-      ready: this.#readyByRank.size,
-      delayed: this.#waiting.size - this.#inFlight + this.#lines.blocked,
+      ready: this.#readyByDue.size,
+      delayed: this.#waiting.size - this.#inFlight + this.#turns.blocked,
       inFlight: this.#inFlight,
       dead: this.#dead.size,
       oldestReadyAgeMs: oldest ? now - oldest.due : 0,
       bytes: this.#bytes,
       totals: { ...this.#totals },
+      ...(newcomer && { ahead: this.#lines.ahead(newcomer, now) }),
     }
   }
 
@@ -215,6 +239,7 @@ export class MemoryStore {
       entry.rank = rankOf(now, entry.task.priority)
       entry.expiresAt = now + (entry.ttlMs ?? Infinity)
       this.#bytes += entry.bytes
+      entry.line = this.#lines.join(entry.task, entry.line.ownWeight, now)
       this.#enter(entry, 0, now)
     }
     return entries.length
@@ -229,7 +254,7 @@ export class MemoryStore {
 
   /** Lets it wait for its time, or for those of its key that came before it. */
   #enter(entry: Entry, delayMs: number, now: number): void {
-    if (this.#lines.join(entry)) {
+    if (this.#turns.join(entry)) {
       entry.state = 'blocked'
       entry.due = now + delayMs
     } else {
@@ -239,7 +264,7 @@ export class MemoryStore {
 
   /** The one that this one blocked goes on: waits out its own delay, or is ready as of now. */
   #unblockNext(entry: Entry, now: number): void {
-    const next = this.#lines.leave(entry)
+    const next = this.#turns.leave(entry)
     if (next) this.#wait(next, 'delayed', Math.max(0, next.due - now), now)
   }
 
@@ -247,7 +272,7 @@ export class MemoryStore {
   #wait(entry: Entry, state: 'delayed' | 'inFlight', spanMs: number, now: number): void {
     entry.due = now + spanMs
     if (state === 'delayed' && spanMs <= 0) {
-      this.#makeReady(entry)
+      this.#makeReady(entry, now)
       return
     }
     entry.state = state
@@ -255,18 +280,28 @@ export class MemoryStore {
     this.#waiting.push(entry)
   }
 
-  #makeReady(entry: Entry): void {
+  #makeReady(entry: Entry, now: number): void {
     entry.state = 'ready'
-    this.#readyByRank.push(entry)
+    this.#lines.add(entry, now)
     this.#readyByDue.push(entry)
+    this.#evictable.add(entry)
+  }
+
+  /** Takes it out of all that is kept of ready ones, but for its line. */
+  #unready(entry: Entry): void {
+    this.#readyByDue.remove(entry)
+    this.#evictable.remove(entry)
   }
 
   /** What has fallen due is ready: delays that are over and leases that have ended. */
   #promote(now: number): void {
     for (let first = this.#waiting.peek(); first && first.due <= now; first = this.#waiting.peek()) {
       this.#waiting.remove(first)
-      if (first.state === 'inFlight') this.#inFlight--
-      this.#makeReady(first)
+      if (first.state === 'inFlight') {
+        this.#inFlight--
+        this.#lines.ended(first.line, now)
+      }
+      this.#makeReady(first, now)
     }
   }
 
@@ -278,43 +313,10 @@ export class MemoryStore {
   #forget(entry: Entry, now: number): void {
     this.#entries.delete(entry.task.id)
     this.#bytes -= entry.bytes
+    this.#lines.leave(entry.line, now)
     this.#unblockNext(entry, now)
     // An entry that waited long is in V8's old space, where dead things keep young ones alive until the next full collection:
     // the copy that its claim made would be moved there too, and the pauses for small collections grow several times as long.
     entry.task = FORGOTTEN
-  }
-}
-
-function newEntry(
-  task: NewTask,
-  at: { readonly order: number; readonly bytes: number; readonly now: number; readonly createdAt: number },
-): Entry {
-  const { id, type, payload, priority, key, ordered = false, cost = 1, headers = {}, ttlMs } = task
-  return {
-    task: {
-      id,
-      type,
-      payload,
-      createdAt: at.createdAt,
-      attempts: 0,
-      priority,
-      ...(key === undefined ? {} : { key }),
-      cost,
-      headers,
-      failures: [],
-    },
-    state: 'delayed',
-    order: at.order,
-    bytes: at.bytes,
-    ttlMs,
-    line: ordered ? key : undefined,
-    next: undefined,
-    rank: rankOf(at.now, priority),
-    due: at.now,
-    expiresAt: at.now + (ttlMs ?? Infinity),
-    token: '',
-    death: undefined,
-    atRank: -1,
-    atDue: -1,
   }
 }

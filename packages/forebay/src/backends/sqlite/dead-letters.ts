@@ -2,11 +2,12 @@
 
 import type { Database, Statement } from 'better-sqlite3'
 import { rankOf } from '../rank.ts'
+import type { Lines } from './lines.ts'
 import type { DeadPart, DeadPartDone } from './operations.ts'
 import type { QueueRow } from './queue-rows.ts'
 import type { Moment } from './queue-time.ts'
 import { STATE } from './schema.ts'
-import { Turns } from './turns.ts'
+import type { Turns } from './turns.ts'
 
 interface DeadRow {
   readonly seq: number
@@ -15,19 +16,23 @@ interface DeadRow {
   readonly ttlMs: number | null
   readonly key: string | null
   readonly ordered: number
+  readonly weight: number | null
+  readonly cost: number
 }
 
 export class DeadOnes {
   readonly #one: Statement<[number, string], DeadRow>
   readonly #oldest: Statement<[number, number, number], DeadRow>
-  readonly #revive: Statement<[number, number, number, number | null, number]>
+  readonly #revive: Statement<[number, number, number, number, number | null, number]>
   readonly #deletePlace: Statement<[number]>
   readonly #deleteTask: Statement<[number]>
+  readonly #lines: Lines
   readonly #turns: Turns
 
-  constructor(db: Database) {
-    this.#turns = new Turns(db)
-    const columns = 't.seq, t.bytes, t.priority, t.ttlMs, t.key, t.ordered'
+  constructor(db: Database, lines: Lines, turns: Turns) {
+    this.#lines = lines
+    this.#turns = turns
+    const columns = 't.seq, t.bytes, p.priority, t.ttlMs, t.key, t.ordered, t.weight, t.cost'
     this.#one = db.prepare(
       `SELECT ${columns} FROM tasks t CROSS JOIN places p ON p.seq = t.seq
        WHERE t.queue = ? AND t.id = ? AND p.state = 3`,
@@ -37,7 +42,7 @@ export class DeadOnes {
        WHERE p.queue = ? AND p.state = 3 AND p.due <= ? ORDER BY p.due, p.seq LIMIT ?`,
     )
     this.#revive = db.prepare(
-      `UPDATE places SET state = ?, rank = ?, due = ?, expiresAt = ?, attempts = 0, reason = NULL, deadAt = NULL
+      `UPDATE places SET line = ?, state = ?, rank = ?, due = ?, expiresAt = ?, attempts = 0, reason = NULL, deadAt = NULL
        WHERE seq = ?`,
     )
     this.#deletePlace = db.prepare('DELETE FROM places WHERE seq = ?')
@@ -49,9 +54,12 @@ export class DeadOnes {
     const { now } = moment
     return this.#each(queue, moment, part, (row) => {
       const { seq, bytes, priority, ttlMs } = row
+      const rank = rankOf(now, priority)
+      const line = this.#lines.join(queue, row)
       const state = this.#turns.join(queue, row) ? 'blocked' : 'ready'
-      this.#revive.run(STATE[state], rankOf(now, priority), now, ttlMs === null ? null : now + ttlMs, seq)
-      queue[state === 'ready' ? 'ready' : 'delayed']++
+      this.#revive.run(line.id, STATE[state], rank, now, ttlMs === null ? null : now + ttlMs, seq)
+      if (state === 'ready') this.#lines.come(queue, line, { rank, priority }, now)
+      else queue.delayed++
       queue.bytes += bytes
     })
   }

@@ -2,7 +2,9 @@
 
 import type { Database, Statement } from 'better-sqlite3'
 import type { DeadReason } from '../../task.ts'
-import type { DeadPage, Depth, FoundTask } from '../queue-service.ts'
+import type { DeadPage, Depth, FoundTask, Newcomer } from '../queue-service.ts'
+import { Ahead } from './ahead.ts'
+import type { Lines } from './lines.ts'
 import type { QueueRow } from './queue-rows.ts'
 import type { Moment } from './queue-time.ts'
 import { STATE } from './schema.ts'
@@ -23,17 +25,14 @@ interface ResultRow {
   readonly result: string
 }
 
-const EMPTY: Omit<QueueRow, 'id'> = {
+const EMPTY: Depth = {
   ready: 0,
   delayed: 0,
   inFlight: 0,
   dead: 0,
+  oldestReadyAgeMs: 0,
   bytes: 0,
-  accepted: 0,
-  completed: 0,
-  expired: 0,
-  dropped: 0,
-  grants: 0,
+  totals: { accepted: 0, completed: 0, expired: 0, dropped: 0 },
 }
 
 export class Looking {
@@ -42,8 +41,10 @@ export class Looking {
   readonly #find: Statement<[number, string], PlacedRow>
   readonly #result: Statement<[number, string, number], ResultRow>
   readonly #listDead: Statement<[number, number, number, number], DeadRow>
+  readonly #ahead: Ahead
 
-  constructor(db: Database) {
+  constructor(db: Database, lines: Lines) {
+    this.#ahead = new Ahead(db, lines)
     this.#countDue = db
       .prepare<[number, number, number], number>(
         'SELECT count(*) FROM places WHERE queue = ? AND state = ? AND due <= ?',
@@ -63,20 +64,36 @@ export class Looking {
     )
   }
 
+  /**
+   * How full the queue is; undefined if a newcomer's place is asked for and something has fallen due, which is to be put in
+   * its line first.
+   */
+  depth(queue: QueueRow | undefined, moment: Moment, newcomer: Newcomer | undefined): Depth | undefined {
+    if (!queue) return newcomer ? { ...EMPTY, ahead: 0 } : EMPTY
+    if (newcomer && this.#hasFallenDue(queue, moment)) return undefined
+    return this.depthNow(queue, moment, newcomer)
+  }
+
   /** The counters, corrected by what has fallen due since the last claim. */
-  depth(queue: QueueRow | undefined, moment: Moment): Depth {
-    const { ready, delayed, inFlight, dead, bytes, accepted, completed, expired, dropped } = queue ?? EMPTY
-    const due = queue ? (this.#countDue.get(queue.id, STATE.delayed, moment.now) ?? 0) : 0
-    const lapsed = queue ? (this.#countDue.get(queue.id, STATE.inFlight, moment.now) ?? 0) : 0
+  depthNow(queue: QueueRow, moment: Moment, newcomer: Newcomer | undefined): Depth {
+    const { ready, delayed, inFlight, dead, bytes, accepted, completed, expired, dropped } = queue
+    const due = this.#countDue.get(queue.id, STATE.delayed, moment.now) ?? 0
+    const lapsed = this.#countDue.get(queue.id, STATE.inFlight, moment.now) ?? 0
     return {
       ready: ready + due + lapsed,
       delayed: delayed - due,
       inFlight: inFlight - lapsed,
       dead,
-      oldestReadyAgeMs: queue ? this.#oldestReadyAge(queue, moment) : 0,
+      oldestReadyAgeMs: this.#oldestReadyAge(queue, moment),
       bytes,
       totals: { accepted, completed, expired, dropped },
+      // What is due and not in its line yet, because too many were at once, is taken to go first.
+      ...(newcomer && { ahead: this.#ahead.of(queue, moment, newcomer) + due + lapsed }),
     }
+  }
+
+  #hasFallenDue(queue: QueueRow, { now }: Moment): boolean {
+    return [STATE.delayed, STATE.inFlight].some((state) => (this.#earliest.get(queue.id, state) ?? Infinity) <= now)
   }
 
   #oldestReadyAge(queue: QueueRow, moment: Moment): number {

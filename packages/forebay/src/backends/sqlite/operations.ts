@@ -12,6 +12,7 @@ import type {
   ExtendResult,
   FoundTask,
   NewTask,
+  Newcomer,
   PushResult,
   Settlement,
   SettleResult,
@@ -35,27 +36,30 @@ export interface DeadPartDone {
   readonly until: number
 }
 
+/** What of a claim the file has to know. */
+export type AskedFor = Pick<ClaimRequest, 'max' | 'leaseMs' | 'perKey'>
+
 export interface Granted {
   /** For each request, in order. */
   readonly grants: Claim[][]
-  /** When the next task falls due, by the caller's monotonic clock; undefined if none is delayed or in flight. */
+  /** When the next task falls due or its key's rate allows it, by the caller's monotonic clock; undefined if none waits so. */
   readonly nextDue: number | undefined
 }
 
 /** What a settlement is answered with. */
 export interface Settled {
   readonly results: SettleResult[]
-  /** Whether a task that waited for one of these can go on. */
+  /** Whether a task that waited for one of these, or for room at its key's limit, can go on. */
   readonly unblocked: boolean
 }
 
 /** Each operation's input and output, by its name. */
 export interface Operations {
   push: { in: { readonly tasks: readonly NewTask[]; readonly bounds: Bounds }; out: PushResult[] }
-  claim: { in: { readonly requests: readonly Pick<ClaimRequest, 'max' | 'leaseMs'>[] }; out: Granted }
+  claim: { in: { readonly requests: readonly AskedFor[] }; out: Granted }
   settle: { in: { readonly settlements: readonly Settlement[] }; out: Settled }
   extend: { in: { readonly claims: readonly ClaimRef[]; readonly leaseMs: number }; out: ExtendResult[] }
-  depth: { in: object; out: Depth }
+  depth: { in: { readonly newcomer?: Newcomer }; out: Depth }
   find: { in: { readonly ids: readonly TaskId[] }; out: (FoundTask | undefined)[] }
   listDead: { in: { readonly limit: number; readonly after?: string }; out: DeadPage }
   redrive: { in: DeadPart; out: DeadPartDone }

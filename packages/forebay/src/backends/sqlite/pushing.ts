@@ -1,13 +1,16 @@
-/** Stores new tasks: dedup, duplicates and bounds first, then the two rows. */
+/** Stores new tasks: dedup, duplicates and bounds first, then the two rows and the place in a line. */
 
 import { createHash } from 'node:crypto'
 import type { Database, Statement } from 'better-sqlite3'
+import { excessOf } from '../eviction.ts'
 import type { Bounds, Dedup, NewTask, PushResult } from '../queue-service.ts'
 import { rankOf } from '../rank.ts'
+import type { Evicting } from './evicting.ts'
+import type { Lines } from './lines.ts'
 import type { QueueRow } from './queue-rows.ts'
 import type { Moment } from './queue-time.ts'
 import { STATE } from './schema.ts'
-import { Turns } from './turns.ts'
+import type { Turns } from './turns.ts'
 
 interface DedupRow {
   readonly taskId: string
@@ -24,18 +27,22 @@ export class Pushing {
   readonly #findDedup: Statement<[number, string, number], DedupRow>
   readonly #setDedup: Statement<[number, string, string, Buffer, number]>
   readonly #sweepDedup: Statement<[number, number]>
+  readonly #lines: Lines
   readonly #turns: Turns
+  readonly #evicting: Evicting
 
-  constructor(db: Database) {
-    this.#turns = new Turns(db)
+  constructor(db: Database, lines: Lines, turns: Turns, evicting: Evicting) {
+    this.#lines = lines
+    this.#turns = turns
+    this.#evicting = evicting
     this.#hasId = db.prepare<[number, string], number>('SELECT seq FROM tasks WHERE queue = ? AND id = ?').pluck()
     this.#addTask = db.prepare(
-      `INSERT INTO tasks (queue, id, type, payload, key, headers, createdAt, priority, ttlMs, bytes, ordered, cost)
-       VALUES (@queue, @id, @type, @payload, @key, @headers, @createdAt, @priority, @ttlMs, @bytes, @ordered, @cost)`,
+      `INSERT INTO tasks (queue, id, type, payload, key, headers, createdAt, ttlMs, bytes, ordered, cost, weight)
+       VALUES (@queue, @id, @type, @payload, @key, @headers, @createdAt, @ttlMs, @bytes, @ordered, @cost, @weight)`,
     )
     this.#addPlace = db.prepare(
-      `INSERT INTO places (seq, queue, state, rank, due, expiresAt)
-       VALUES (@seq, @queue, @state, @rank, @due, @expiresAt)`,
+      `INSERT INTO places (seq, queue, line, state, rank, priority, due, expiresAt)
+       VALUES (@seq, @queue, @line, @state, @rank, @priority, @due, @expiresAt)`,
     )
     this.#findDedup = db.prepare('SELECT taskId, print FROM dedup WHERE queue = ? AND dedupId = ? AND until > ?')
     this.#setDedup = db.prepare(
@@ -56,16 +63,17 @@ export class Pushing {
     if (first) return { status: print?.equals(first.print) ? 'duplicate' : 'conflict', id: first.taskId }
     if (this.#hasId.get(queue.id, id) !== undefined) return { status: 'duplicate', id }
     const bytes = Buffer.byteLength(task.payload)
-    const { maxDepth = Infinity, maxBytes = Infinity } = bounds
-    if (queue.ready + queue.delayed + queue.inFlight >= maxDepth) return { status: 'full', bound: 'depth' }
-    if (queue.bytes + bytes > maxBytes) return { status: 'full', bound: 'bytes' }
+    const queued = { tasks: queue.ready + queue.delayed + queue.inFlight, bytes: queue.bytes }
+    const excess = excessOf(bounds, queued, bytes)
+    const dropped = excess && this.#evicting.makeRoom(queue, moment, excess, task.priority)
+    if (excess && !dropped) return { status: 'full', bound: excess.bound }
     this.#store(queue, moment, task, bytes)
     if (dedup && print) this.#remember(queue, moment, id, dedup, print)
-    return { status: 'accepted', id }
+    return { status: 'accepted', id, ...(dropped && { dropped }) }
   }
 
   #store(queue: QueueRow, moment: Moment, task: NewTask, bytes: number): void {
-    const { id, type, payload, priority, key = null, cost = 1, headers, delayMs, ttlMs = null } = task
+    const { id, type, payload, priority, key = null, cost = 1, weight = null, headers, delayMs, ttlMs = null } = task
     const ordered = task.ordered ? 1 : 0
     const { lastInsertRowid: seq } = this.#addTask.run({
       queue: queue.id,
@@ -75,23 +83,29 @@ export class Pushing {
       key,
       headers: headers === undefined ? null : JSON.stringify(headers),
       createdAt: moment.stamp,
-      priority,
       ttlMs,
       bytes,
       ordered,
       cost,
+      weight,
     })
+    const line = this.#lines.join(queue, { key, weight, cost })
+    this.#lines.reweigh(queue, line, weight)
     const blocked = this.#turns.join(queue, { seq, key, ordered })
     const state = blocked ? 'blocked' : delayMs > 0 ? 'delayed' : 'ready'
+    const rank = rankOf(moment.now, priority)
     this.#addPlace.run({
       seq,
       queue: queue.id,
+      line: line.id,
       state: STATE[state],
-      rank: rankOf(moment.now, priority),
+      rank,
+      priority,
       due: moment.now + delayMs,
       expiresAt: ttlMs === null ? null : moment.now + ttlMs,
     })
-    queue[state === 'ready' ? 'ready' : 'delayed']++
+    if (state === 'ready') this.#lines.come(queue, line, { rank, priority }, moment.now)
+    else queue.delayed++
     queue.accepted++
     queue.bytes += bytes
   }

@@ -1,9 +1,25 @@
-/** The row of each queue: its counters, so that depth and bounds need no counting. */
+/**
+ * The row of each queue: its counters, so that depth and bounds need no counting, what its lines have in common, and its
+ * common line.
+ */
 
 import type { Database, Statement } from 'better-sqlite3'
+import type { FairTime } from '../../flow/fair-order.ts'
+import { LINE, type LineState } from '../line-state.ts'
+import type { KeyLimits } from '../queue-service.ts'
 
-/** Changed in place by an operation and saved in the same transaction as what it counts. */
-export interface QueueRow {
+/** A line as a row of `lines`, or as the part of a queue's row that is the common one. Changed in place. */
+export interface LineRow extends LineState {
+  readonly id: number
+  ready: number
+  /** Of the first ready task; of no meaning where none is, and in the common line, which looks them up when they count. */
+  rank: number
+  priority: number
+  /** How many tasks of it are queued, in whatever state; not kept of the common line. */
+  tasks: number
+}
+
+interface Counters extends FairTime {
   readonly id: number
   /** As of the last change: what has fallen due since is still counted as delayed or in flight. */
   ready: number
@@ -18,29 +34,75 @@ export interface QueueRow {
   dropped: number
   /** The last token. */
   grants: number
+  /** How many keys have lines. */
+  lines: number
 }
 
+/** Changed in place by an operation and saved in the same transaction as what it counts. */
+export interface QueueRow extends Counters {
+  readonly common: LineRow
+  /** Of each key that has a line. */
+  limits: KeyLimits
+}
+
+interface Stored extends Counters {
+  readonly commonReady: number
+  readonly commonFinish: number
+  readonly commonEntered: number
+  readonly commonCost: number
+  readonly keyConcurrency: number | null
+  readonly keyPerSecond: number | null
+}
+
+/** All but the number, in the order in which they are saved. */
+const COLUMNS = [
+  'ready',
+  'delayed',
+  'inFlight',
+  'dead',
+  'bytes',
+  'accepted',
+  'completed',
+  'expired',
+  'dropped',
+  'grants',
+  'lines',
+  'virtual',
+  'greatest',
+  'openLines',
+  'openWeight',
+  'entries',
+  'commonReady',
+  'commonFinish',
+  'commonEntered',
+  'commonCost',
+  'keyConcurrency',
+  'keyPerSecond',
+] as const satisfies readonly (keyof Stored)[]
+
 export class QueueRows {
-  readonly #load: Statement<[string], QueueRow>
+  readonly #load: Statement<[string], Stored>
   readonly #add: Statement<[string]>
-  readonly #save: Statement<[QueueRow & { now: number }]>
+  readonly #save: Statement<(number | null)[]>
 
   constructor(db: Database) {
-    this.#load = db.prepare(
-      `SELECT id, ready, delayed, inFlight, dead, bytes, accepted, completed, expired, dropped, grants
-       FROM queues WHERE name = ?`,
-    )
+    this.#load = db.prepare(`SELECT id, ${COLUMNS.join(', ')} FROM queues WHERE name = ?`)
     this.#add = db.prepare('INSERT INTO queues (name) VALUES (?)')
-    this.#save = db.prepare(
-      `UPDATE queues SET ready = @ready, delayed = @delayed, inFlight = @inFlight, dead = @dead, bytes = @bytes,
-         accepted = @accepted, completed = @completed, expired = @expired, dropped = @dropped, grants = @grants,
-         touched = max(touched, @now)
-       WHERE id = @id`,
-    )
+    const columns = COLUMNS.map((column) => `${column} = ?`).join(', ')
+    this.#save = db.prepare(`UPDATE queues SET ${columns}, touched = max(touched, ?) WHERE id = ?`)
   }
 
   find(name: string): QueueRow | undefined {
-    return this.#load.get(name)
+    const row = this.#load.get(name)
+    if (!row) return undefined
+    const { keyConcurrency, keyPerSecond } = row
+    return Object.assign(row, {
+      common: commonLine(row),
+      limits: {
+        ...(keyConcurrency !== null && { concurrency: keyConcurrency }),
+        ...(keyPerSecond !== null && { perSecond: keyPerSecond }),
+      },
+    })
   }
 
   findOrAdd(name: string): QueueRow {
@@ -50,7 +112,61 @@ export class QueueRows {
     return this.find(name) as QueueRow
   }
 
-  save(row: QueueRow, now: number): void {
-    this.#save.run({ ...row, now })
+  save(queue: QueueRow, now: number): void {
+    const { common, limits } = queue
+    this.#save.run(
+      queue.ready,
+      queue.delayed,
+      queue.inFlight,
+      queue.dead,
+      queue.bytes,
+      queue.accepted,
+      queue.completed,
+      queue.expired,
+      queue.dropped,
+      queue.grants,
+      queue.lines,
+      queue.virtual,
+      queue.greatest,
+      queue.openLines,
+      queue.openWeight,
+      queue.entries,
+      common.ready,
+      common.finish,
+      common.entered,
+      common.cost,
+      limits.concurrency ?? null,
+      limits.perSecond ?? null,
+      now,
+      queue.id,
+    )
+  }
+}
+
+function commonLine({ id, commonReady, commonFinish, commonEntered, commonCost }: Stored): LineRow {
+  return Object.assign(newLine(-id, 1, commonCost), {
+    state: commonReady > 0 ? LINE.open : LINE.idle,
+    finish: commonFinish,
+    entered: commonEntered,
+    ready: commonReady,
+  })
+}
+
+/** Of which nothing is queued. */
+export function newLine(id: number, weight: number, cost: number): LineRow {
+  return {
+    id,
+    weight,
+    cost,
+    state: LINE.idle,
+    finish: 0,
+    score: 0,
+    entered: 0,
+    ready: 0,
+    inFlight: 0,
+    tasks: 0,
+    nextAt: 0,
+    rank: 0,
+    priority: 0,
   }
 }

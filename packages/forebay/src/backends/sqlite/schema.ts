@@ -5,6 +5,10 @@
  * changes, and stays small. `places_due` finds what has fallen due (delayed, in flight), how long the oldest ready task
  * waits, and the dead letters in the order of their deaths. `turns` holds the ordered tasks of each key that are queued, in
  * the order of their coming: all but the first of a key are blocked, and no claim looks at them.
+ *
+ * A task waits in a line: the common one of its queue, which is part of the queue's row and whose number is the queue's,
+ * negated; or the one of its key, a row of `lines`. `places_rank` is the order within each, `lines_open` the order among them
+ * (see ../line-state.ts). A queue whose tasks have no weights has no such rows.
  */
 
 import type { Database } from 'better-sqlite3'
@@ -30,23 +34,38 @@ const TABLES = `
     ready INTEGER NOT NULL DEFAULT 0, delayed INTEGER NOT NULL DEFAULT 0, inFlight INTEGER NOT NULL DEFAULT 0,
     dead INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0, accepted INTEGER NOT NULL DEFAULT 0,
     completed INTEGER NOT NULL DEFAULT 0, expired INTEGER NOT NULL DEFAULT 0, dropped INTEGER NOT NULL DEFAULT 0,
-    grants INTEGER NOT NULL DEFAULT 0, touched REAL NOT NULL DEFAULT 0
+    grants INTEGER NOT NULL DEFAULT 0, touched REAL NOT NULL DEFAULT 0,
+    virtual REAL NOT NULL DEFAULT 0, greatest REAL NOT NULL DEFAULT 0, openLines INTEGER NOT NULL DEFAULT 0,
+    openWeight REAL NOT NULL DEFAULT 0, entries INTEGER NOT NULL DEFAULT 0, lines INTEGER NOT NULL DEFAULT 0,
+    commonReady INTEGER NOT NULL DEFAULT 0, commonFinish REAL NOT NULL DEFAULT 0, commonEntered INTEGER NOT NULL DEFAULT 0,
+    commonCost REAL NOT NULL DEFAULT 1, keyConcurrency INTEGER, keyPerSecond REAL
   ) STRICT;
   CREATE TABLE tasks (
     seq INTEGER PRIMARY KEY, queue INTEGER NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL, payload TEXT NOT NULL,
-    key TEXT, headers TEXT, createdAt REAL NOT NULL, priority INTEGER NOT NULL, ttlMs REAL, bytes INTEGER NOT NULL,
-    ordered INTEGER NOT NULL DEFAULT 0, cost REAL NOT NULL DEFAULT 1
+    key TEXT, headers TEXT, createdAt REAL NOT NULL, ttlMs REAL, bytes INTEGER NOT NULL,
+    ordered INTEGER NOT NULL DEFAULT 0, cost REAL NOT NULL DEFAULT 1, weight REAL
   ) STRICT;
   CREATE UNIQUE INDEX tasks_id ON tasks (queue, id);
   CREATE TABLE places (
-    seq INTEGER PRIMARY KEY, queue INTEGER NOT NULL, state INTEGER NOT NULL, rank REAL NOT NULL, due REAL NOT NULL,
-    expiresAt REAL, token INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0, failures TEXT,
+    seq INTEGER PRIMARY KEY, queue INTEGER NOT NULL, line INTEGER NOT NULL, state INTEGER NOT NULL, rank REAL NOT NULL,
+    priority INTEGER NOT NULL, due REAL NOT NULL, expiresAt REAL, token INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0, failures TEXT,
     reason TEXT, deadAt REAL
   ) STRICT;
-  CREATE INDEX places_rank ON places (queue, rank) WHERE state = 0;
+  CREATE INDEX places_rank ON places (line, rank) WHERE state = 0;
   CREATE INDEX places_due ON places (queue, state, due);
   CREATE TABLE turns (turn INTEGER PRIMARY KEY, queue INTEGER NOT NULL, key TEXT NOT NULL, seq INTEGER NOT NULL) STRICT;
   CREATE INDEX turns_key ON turns (queue, key);
+  CREATE TABLE lines (
+    id INTEGER PRIMARY KEY, queue INTEGER NOT NULL, key TEXT NOT NULL, weight REAL NOT NULL, cost REAL NOT NULL,
+    state INTEGER NOT NULL DEFAULT 0, finish REAL NOT NULL DEFAULT 0, score REAL NOT NULL DEFAULT 0,
+    entered INTEGER NOT NULL DEFAULT 0, ready INTEGER NOT NULL DEFAULT 0, inFlight INTEGER NOT NULL DEFAULT 0,
+    tasks INTEGER NOT NULL DEFAULT 0, nextAt REAL NOT NULL DEFAULT 0, rank REAL NOT NULL DEFAULT 0,
+    priority INTEGER NOT NULL DEFAULT 0
+  ) STRICT;
+  CREATE UNIQUE INDEX lines_key ON lines (queue, key);
+  CREATE INDEX lines_open ON lines (queue, score, entered) WHERE state = 1;
+  CREATE INDEX lines_limited ON lines (queue, state, nextAt) WHERE state > 1;
+  CREATE INDEX lines_empty ON lines (queue, finish) WHERE state = 0 AND tasks = 0;
   CREATE TABLE cells (
     queue INTEGER NOT NULL, name TEXT NOT NULL, content TEXT NOT NULL, PRIMARY KEY (queue, name)
   ) STRICT, WITHOUT ROWID;

@@ -2,15 +2,19 @@
 
 import type { Database, Statement } from 'better-sqlite3'
 import type { ClaimRef, ExtendResult, KeptResult, Settlement } from '../queue-service.ts'
+import type { Lines } from './lines.ts'
 import type { Settled } from './operations.ts'
 import type { QueueRow } from './queue-rows.ts'
 import type { Moment } from './queue-time.ts'
 import { STATE } from './schema.ts'
 import { addFailure } from './task-rows.ts'
-import { Turns } from './turns.ts'
+import type { Turns } from './turns.ts'
 
 interface HeldRow {
   readonly seq: number
+  readonly line: number
+  readonly rank: number
+  readonly priority: number
   readonly token: number
   readonly bytes: number
   readonly attempts: number
@@ -31,12 +35,15 @@ export class Settling {
   readonly #die: Statement<[number, string, number, string | null, number]>
   readonly #keep: Statement<[number, string, number, string, number]>
   readonly #sweepResults: Statement<[number, number]>
+  readonly #lines: Lines
   readonly #turns: Turns
 
-  constructor(db: Database) {
-    this.#turns = new Turns(db)
+  constructor(db: Database, lines: Lines, turns: Turns) {
+    this.#lines = lines
+    this.#turns = turns
     this.#held = db.prepare(
-      `SELECT t.seq, p.token, t.bytes, p.attempts, p.failures, t.key, t.ordered FROM tasks t CROSS JOIN places p ON p.seq = t.seq
+      `SELECT t.seq, p.line, p.rank, p.priority, p.token, t.bytes, p.attempts, p.failures, t.key, t.ordered
+       FROM tasks t CROSS JOIN places p ON p.seq = t.seq
        WHERE t.queue = ? AND t.id = ? AND p.state = 2 AND p.due > ?`,
     )
     this.#extend = db.prepare('UPDATE places SET due = ? WHERE seq = ?')
@@ -51,17 +58,19 @@ export class Settling {
   }
 
   run(queue: QueueRow, moment: Moment, settlements: readonly Settlement[]): Settled {
+    const { openLines } = queue
     let unblocked = false
     const results = settlements.map((settlement) => {
       const held = this.#find(queue, moment, settlement.claim)
       if (!held) return { status: 'stale' as const }
       queue.inFlight--
+      this.#lines.ended(queue, this.#lines.get(queue, held.line), moment.now)
       this.#settleOne(queue, moment, settlement, held)
       const isBack = settlement.outcome === 'retry' || settlement.outcome === 'release'
       if (!isBack && this.#turns.leave(queue, moment, held)) unblocked = true
       return { status: 'settled' as const }
     })
-    return { results, unblocked }
+    return { results, unblocked: unblocked || queue.openLines > openLines }
   }
 
   extend(queue: QueueRow, moment: Moment, claims: readonly ClaimRef[], leaseMs: number): ExtendResult[] {
@@ -101,6 +110,7 @@ export class Settling {
           addFailure(held.failures, settlement.failure),
           held.seq,
         )
+        this.#lines.leave(queue, this.#lines.get(queue, held.line))
         return
       case 'expire':
         this.#forget(queue, held)
@@ -113,13 +123,15 @@ export class Settling {
 
   #back(queue: QueueRow, moment: Moment, delayMs: number, held: HeldRow): void {
     const state = delayMs > 0 ? 'delayed' : 'ready'
-    queue[state]++
     this.#move.run(STATE[state], moment.now + delayMs, held.attempts, held.failures, held.seq)
+    if (state === 'delayed') queue.delayed++
+    else this.#lines.come(queue, this.#lines.get(queue, held.line), held, moment.now)
   }
 
   #forget(queue: QueueRow, held: HeldRow): void {
     this.#deletePlace.run(held.seq)
     this.#deleteTask.run(held.seq)
+    this.#lines.leave(queue, this.#lines.get(queue, held.line))
     queue.bytes -= held.bytes
   }
 

@@ -7,9 +7,9 @@ import type { CancelTimer, Clock } from '../../clock.ts'
 import { asForebayError } from '../../errors.ts'
 import { ClaimLine } from '../claim-line.ts'
 import type { Claim, ClaimRequest } from '../queue-service.ts'
-import type { Granted, Operations } from './operations.ts'
+import type { AskedFor, Granted } from './operations.ts'
 
-type Ask = (requests: Operations['claim']['in']['requests']) => Promise<Granted>
+type Ask = (requests: readonly AskedFor[]) => Promise<Granted>
 
 export class SqliteClaims {
   readonly #clock: Clock
@@ -61,7 +61,11 @@ export class SqliteClaims {
     if (this.#ended || waiters.length === 0) return
     for (const waiter of waiters) waiter.begin()
     try {
-      const requests = waiters.map(({ request: { max, leaseMs } }) => ({ max, leaseMs }))
+      const requests = waiters.map(({ request: { max, leaseMs, perKey } }) => ({
+        max,
+        leaseMs,
+        ...(perKey && { perKey }),
+      }))
       const { grants, nextDue } = await this.#ask(requests)
       waiters.forEach((waiter, index) => waiter.finish(grants[index] ?? []))
       this.#wakeAt(nextDue)

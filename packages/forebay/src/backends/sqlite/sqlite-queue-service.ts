@@ -14,6 +14,7 @@ import type {
   ExtendResult,
   FoundTask,
   NewTask,
+  Newcomer,
   PushResult,
   QueueService,
   Settlement,
@@ -115,8 +116,8 @@ export class SqliteQueueService implements QueueService {
     return results
   }
 
-  async depth(): Promise<Depth> {
-    return this.#runOpen('depth', {})
+  async depth(newcomer?: Newcomer): Promise<Depth> {
+    return this.#runOpen('depth', newcomer ? { newcomer } : {})
   }
 
   async find(ids: readonly TaskId[]): Promise<(FoundTask | undefined)[]> {
@@ -162,7 +163,7 @@ export class SqliteQueueService implements QueueService {
 
   #run<Name extends OperationName>(name: Name, input: Operations[Name]['in']): Promise<Operations[Name]['out']> {
     const operation = { name, ...input } as unknown as Operation & { readonly name: Name }
-    return this.#file.run(this.#queue, operation, readingOf(this.#clock))
+    return this.#file.run<Name>(this.#queue, operation, readingOf(this.#clock))
   }
 
   #checkOpen(): void {
@@ -218,10 +219,10 @@ function capabilitiesOf(durability: Durability): Capabilities {
     maxLeaseMs: Infinity,
     priority: 'aged',
     keyOrder: true,
-    fairness: false,
-    keyLimits: false,
-    eviction: false,
-    ahead: false,
+    fairness: true,
+    keyLimits: true,
+    eviction: true,
+    ahead: true,
     transactions: false,
     maxDedupWindowMs: Infinity,
     find: true,

@@ -19,7 +19,7 @@ export interface TaskRow {
 }
 
 export const TASK_COLUMNS =
-  't.seq, t.id, t.type, t.payload, t.key, t.cost, t.headers, t.createdAt, t.priority, p.attempts, p.failures'
+  't.seq, t.id, t.type, t.payload, t.key, t.cost, t.headers, t.createdAt, p.priority, p.attempts, p.failures'
 
 export function storedTask(row: TaskRow): StoredTask {
   const { id, type, payload, key, cost, headers, createdAt, priority, attempts } = row

@@ -4,6 +4,7 @@
  */
 
 import type { Database, Statement } from 'better-sqlite3'
+import type { Lines, Placed } from './lines.ts'
 import type { QueueRow } from './queue-rows.ts'
 import type { Moment } from './queue-time.ts'
 import { STATE } from './schema.ts'
@@ -11,6 +12,11 @@ import { STATE } from './schema.ts'
 interface Turn {
   readonly turn: number
   readonly seq: number
+}
+
+interface Blocked extends Placed {
+  readonly due: number
+  readonly line: number
 }
 
 interface Ordered {
@@ -23,14 +29,16 @@ export class Turns {
   readonly #first: Statement<[number, string], Turn>
   readonly #add: Statement<[number, string, number | bigint]>
   readonly #delete: Statement<[number]>
-  readonly #due: Statement<[number], number>
+  readonly #blocked: Statement<[number], Blocked>
   readonly #unblock: Statement<[number, number, number]>
+  readonly #lines: Lines
 
-  constructor(db: Database) {
+  constructor(db: Database, lines: Lines) {
+    this.#lines = lines
     this.#first = db.prepare('SELECT turn, seq FROM turns WHERE queue = ? AND key = ? ORDER BY turn LIMIT 1')
     this.#add = db.prepare('INSERT INTO turns (queue, key, seq) VALUES (?, ?, ?)')
     this.#delete = db.prepare('DELETE FROM turns WHERE turn = ?')
-    this.#due = db.prepare<[number], number>('SELECT due FROM places WHERE seq = ?').pluck()
+    this.#blocked = db.prepare('SELECT due, line, rank, priority FROM places WHERE seq = ?')
     this.#unblock = db.prepare('UPDATE places SET state = ?, due = ? WHERE seq = ?')
   }
 
@@ -52,13 +60,13 @@ export class Turns {
     if (first) this.#delete.run(first.turn)
     const next = this.#first.get(queue.id, key)
     if (!next) return false
-    const due = this.#due.get(next.seq) ?? moment.now
-    if (due > moment.now) {
-      this.#unblock.run(STATE.delayed, due, next.seq)
+    const place = this.#blocked.get(next.seq) as Blocked
+    if (place.due > moment.now) {
+      this.#unblock.run(STATE.delayed, place.due, next.seq)
     } else {
       this.#unblock.run(STATE.ready, moment.now, next.seq)
       queue.delayed--
-      queue.ready++
+      this.#lines.come(queue, this.#lines.get(queue, place.line), place, moment.now)
     }
     return true
   }
