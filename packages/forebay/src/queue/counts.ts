@@ -15,13 +15,15 @@ export interface QueueCounts {
   readonly spilled: number
   /** Brought back from the spill, also such as earlier processes had spilled. */
   readonly returned: number
+  /** Expired in the spill: those that expire in the queue are its backend's to count. */
+  readonly expired: number
   /** Waited for room, whatever became of them then. */
   readonly waited: number
 }
 
 export class Tally {
   readonly #refused: Partial<Record<ErrorCode, number>> = {}
-  readonly #counts = { accepted: 0, duplicate: 0, dropped: 0, spilled: 0, returned: 0, waited: 0 }
+  readonly #counts = { accepted: 0, duplicate: 0, dropped: 0, spilled: 0, returned: 0, expired: 0, waited: 0 }
 
   get counts(): QueueCounts {
     return { ...this.#counts, refused: { ...this.#refused } }
@@ -40,7 +42,7 @@ export class Tally {
     if (outcome.spilled) this.#counts.spilled++
   }
 
-  countReturned(): void {
-    this.#counts.returned++
+  countFromSpill(what: 'returned' | 'expired'): void {
+    this.#counts[what]++
   }
 }

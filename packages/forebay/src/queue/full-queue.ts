@@ -75,7 +75,7 @@ export class FullQueue {
   refuse(candidate: Candidate, bound: 'depth' | 'bytes'): ForebayError {
     const { text, unique } = identify(candidate)
     this.#gauge.lookSoon(SAMPLE_EVERY_MS)
-    const perSecond = this.#gauge.perSecond || this.#guessedPerSecond
+    const perSecond = this.#gauge.drain.perSecond || this.#guessedPerSecond
     const retryAfterMs = this.#line.promise(this.#clock.monotonic(), text, unique, perSecond)
     const limit = bound === 'depth' ? `${this.bounds.maxDepth} tasks` : `${this.bounds.maxBytes} bytes`
     const message = `Queue "${this.#queue}" is full at ${limit}. The task was not stored; there will be room in ${retryAfterMs / 1_000} s.`

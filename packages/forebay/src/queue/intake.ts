@@ -5,7 +5,7 @@
  *         -> accepted, duplicate, conflict, or full: as the queue's overflow policy says (overflow.ts)
  */
 
-import type { Bounds, QueueService } from '../backends/queue-service.ts'
+import type { Bounds, NewTask, QueueService, StoredTask } from '../backends/queue-service.ts'
 import type { Clock } from '../clock.ts'
 import { ForebayError } from '../errors.ts'
 import type { StartEstimate } from '../flow/start-estimate.ts'
@@ -40,7 +40,8 @@ export interface IntakeOptions {
   readonly expectedPerSecond: number | undefined
   readonly clock: Clock
   readonly random: RandomSource
-  readonly onReturned: (id: string, type: string) => void
+  readonly onReturned: (task: NewTask) => void
+  readonly onExpired: (task: StoredTask) => void
   readonly onError: (error: ForebayError, retryInMs: number) => void
 }
 
@@ -59,7 +60,7 @@ export class Intake {
   readonly #commits: GroupCommit<Candidate, { readonly placed: Placed }>
 
   constructor(options: IntakeOptions) {
-    const { queue, bounds, overflow, clock, random, expectedPerSecond, onReturned, onError } = options
+    const { queue, bounds, overflow, clock, expectedPerSecond, onError } = options
     this.#options = options
     const waits = typeof overflow !== 'string'
     this.service = waits ? watchSettling(options.service, (count) => room.noteFreed(count)) : options.service
@@ -72,7 +73,7 @@ export class Intake {
     if (options.spill) {
       const spill = new Spill(options.spill, pusher, clock)
       this.spill = spill
-      this.#mover = new SpillMover({ queue: this.service, spill, pusher, room, clock, random, onReturned, onError })
+      this.#mover = new SpillMover({ ...options, queue: this.service, spill, pusher, room })
     } else if (typeof overflow !== 'string' && overflow.policy === 'wait') {
       this.#waiting = new WaitingProducers({ ...overflow, pusher, full, room, clock, turn: this })
     }

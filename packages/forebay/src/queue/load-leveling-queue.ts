@@ -69,9 +69,13 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
       expectedPerSecond: options.expectedPerSecond,
       clock,
       random,
-      onReturned: (id, type) => {
-        this.#tally.countReturned()
+      onReturned: ({ id, type }) => {
+        this.#tally.countFromSpill('returned')
         this.#events.emit('returned', { id, type })
+      },
+      onExpired: (task) => {
+        this.#tally.countFromSpill('expired')
+        this.#events.emit('expired', { task })
       },
       onError: (error, retryInMs) => this.#events.emit('error', { error, retryInMs }),
     })

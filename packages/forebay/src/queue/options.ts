@@ -1,6 +1,6 @@
 /** The options of a `LoadLevelingQueue`, their defaults and their bounds. */
 
-import type { QueueService } from '../backends/queue-service.ts'
+import type { QueueService, StoredTask } from '../backends/queue-service.ts'
 import type { Clock } from '../clock.ts'
 import type { ForebayError } from '../errors.ts'
 import type { StartEstimate } from '../flow/start-estimate.ts'
@@ -68,6 +68,8 @@ export interface QueueEvents {
   spilled: { readonly id: string; readonly type: string }
   /** It is back from the spill. */
   returned: { readonly id: string; readonly type: string }
+  /** Its `ttlMs` passed while it lay in the spill: it will never run. */
+  expired: { readonly task: StoredTask }
   /** A task has waited for room; what became of it then is an event of its own. */
   waited: { readonly type: string; readonly waitedMs: number }
   /** A backend could not be asked for room, or for what was spilled; it is tried again in `retryInMs`. */

@@ -66,27 +66,32 @@ export class Room {
       if (this.#isFull) await this.#change(signal)
       if (signal.aborted) break
       this.#freed = 0
-      const places = await this.#look()
+      const places = await this.#tryNow()
       if (places && places.tasks >= 1 && places.bytes >= 1) return places
       this.#isFull = true
     }
     return undefined
   }
 
-  async #look(): Promise<Places | undefined> {
-    const { gauge, bounds, reserved, onError } = this.#options
+  /** The room that there is. Rejects if the backend does not answer. */
+  async now(): Promise<Places> {
+    const { gauge, bounds, reserved } = this.#options
     const { maxDepth = Number.POSITIVE_INFINITY, maxBytes = Number.POSITIVE_INFINITY } = bounds
+    const { ready, delayed, inFlight, bytes } = await gauge.look()
+    return { tasks: maxDepth - reserved() - ready - delayed - inFlight, bytes: maxBytes - (bytes ?? 0) }
+  }
+
+  async #tryNow(): Promise<Places | undefined> {
     try {
-      const { ready, delayed, inFlight, bytes } = await gauge.look()
-      return { tasks: maxDepth - reserved() - ready - delayed - inFlight, bytes: maxBytes - (bytes ?? 0) }
+      return await this.now()
     } catch (thrown) {
-      onError(asForebayError(thrown, 'BACKEND_UNAVAILABLE'), this.#lookInMs)
+      this.#options.onError(asForebayError(thrown, 'BACKEND_UNAVAILABLE'), this.#lookInMs)
       return undefined
     }
   }
 
   get #lookInMs(): number {
-    const perSecond = this.#options.gauge.perSecond ?? 0
+    const perSecond = this.#options.gauge.drain.perSecond ?? 0
     return Math.min(LOOK_LATEST_MS, Math.max(LOOK_SOONEST_MS, (1_000 * this.#worth) / perSecond))
   }
 

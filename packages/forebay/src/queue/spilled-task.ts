@@ -1,10 +1,10 @@
 /**
- * A task as it lies in a spill: under its own id, with its type, payload, priority and key, so that the spill keeps the
- * order; ready at once, since only the queue proper counts its delay. What a backend does not give back with a claim (its
- * delay, its time to start, its dedup id, ...) travels in a header of ours.
+ * A task as it lies in a spill: under its own id, with its type, payload, priority, key and time to start, so that the spill
+ * keeps the order and knows what has expired; ready at once, since only the queue proper counts its delay. What a backend
+ * does not give back with a claim (its delay, its dedup id, ...) travels in a header of ours.
  */
 
-import type { Capabilities, Claim, FoundTask, NewTask } from '../backends/queue-service.ts'
+import type { Capabilities, Claim, FoundTask, NewTask, StoredTask } from '../backends/queue-service.ts'
 import { aged } from './candidate.ts'
 
 const HEADER = 'forebay-spilled'
@@ -27,6 +27,7 @@ export function toSpilled(task: NewTask, { priority, fairness }: Capabilities): 
     ...rest,
     delayMs: 0,
     priority: priority === 'none' ? 0 : task.priority,
+    ...(ttlMs !== undefined && { ttlMs }),
     ...(ordered && { ordered }),
     ...(weight !== undefined && fairness && { weight }),
     ...(dedup && { dedup }),
@@ -62,10 +63,16 @@ export function fromSpilled({ task, waitedMs }: Claim, maxDedupWindowMs: number)
   return aged(moved, waitedMs)
 }
 
+/** The task as it was before it was spilled. */
+export function asBefore(task: StoredTask): StoredTask {
+  const { headers, kept } = apart(task.headers)
+  return { ...task, headers, priority: kept.priority ?? task.priority }
+}
+
 /** A spilled task as somebody sees it who asks for it: it is on its way into the queue, and nothing runs it there. */
 export function seenInSpill(found: FoundTask): FoundTask | undefined {
   if (found.state === 'completed' || found.state === 'dead') return undefined
-  return { state: 'delayed', task: { ...found.task, headers: apart(found.task.headers).headers } }
+  return { state: 'delayed', task: asBefore(found.task) }
 }
 
 /** Without the header of ours, and what that says. */

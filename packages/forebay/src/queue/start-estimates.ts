@@ -60,7 +60,7 @@ export class StartEstimates {
   /** Of a task that would be pushed now; undefined if it is not known. */
   of(task: Newcomer & Partial<Pick<NewTask, 'ordered' | 'delayMs'>>): StartEstimate | undefined {
     const place = this.#places.get(this.#kindOf(task))
-    const perSecond = this.#gauge.atLeastPerSecond
+    const perSecond = this.#gauge.starts.atLeastPerSecond
     // What an ordered task waits for is not its place among the ready ones.
     if (!place || task.ordered || perSecond === undefined || perSecond < LEAST_PER_SECOND) return undefined
     const ageMs = this.#clock.monotonic() - place.at
@@ -71,7 +71,7 @@ export class StartEstimates {
 
   /** Whether the rate of the estimates is what the queue can do, and not only what it was asked to do of late. */
   get areReliable(): boolean {
-    return this.#gauge.perSecond !== undefined
+    return this.#gauge.starts.perSecond !== undefined
   }
 
   /** A task was pushed, or is about to be: those that come after it stand behind it. */
