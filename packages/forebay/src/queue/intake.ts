@@ -168,7 +168,8 @@ export class Intake {
     if (!shedLate || ttlMs === undefined || !estimate || !this.estimates.areReliable) return undefined
     const { startsInMs } = estimate
     if (startsInMs <= ttlMs) return undefined
-    const retryAfterMs = Math.max(1_000, Math.ceil(startsInMs - ttlMs))
+    // Whole seconds, as the header carries them.
+    const retryAfterMs = Math.ceil((startsInMs - ttlMs) / 1_000) * 1_000
     const message = `Queue "${queue}" would start the task in ${seconds(startsInMs)}, and its ttlMs gives it ${seconds(ttlMs)}. It was not stored; in ${seconds(retryAfterMs)} it would be in time.`
     return new ForebayError('TOO_LATE', message, { retryAfterMs, path: 'ttlMs' })
   }

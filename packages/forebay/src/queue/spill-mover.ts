@@ -22,7 +22,7 @@ import { asBefore, fromSpilled } from './spilled-task.ts'
 
 const LARGEST_BATCH = 100
 /** Far longer than a push takes. After a crash the tasks of its last batch are claimed again when this has passed. */
-const LEASE_MS = 30_000
+const LEASE_MS = 10_000
 /** A parked claim asks anew this often, so that an engine that lost it is noticed. */
 const PARKED_CLAIM_MS = 20_000
 /** What was seen of the room is still so after so long. */
