@@ -36,6 +36,8 @@ export interface IntakeOptions {
   readonly overflow: Overflow
   /** Where `overflow: spill` spills to. */
   readonly spill: QueueService | undefined
+  /** How many tasks lie there already. */
+  readonly spilled: number
   readonly shedLate: boolean
   readonly expectedPerSecond: number | undefined
   readonly clock: Clock
@@ -71,7 +73,7 @@ export class Intake {
     const pusher = new Pusher(this.service, full)
     this.#pusher = pusher
     if (options.spill) {
-      const spill = new Spill(options.spill, pusher, clock)
+      const spill = new Spill(options.spill, pusher, clock, options.spilled)
       this.spill = spill
       this.#mover = new SpillMover({ ...options, queue: this.service, spill, pusher, room })
     } else if (typeof overflow !== 'string' && overflow.policy === 'wait') {

@@ -39,7 +39,7 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
   readonly #underWay = new Set<Promise<unknown>>()
   #closed: Promise<void> | undefined
 
-  private constructor({ service, spill, coordinator }: Services, options: QueueOptions<Types>) {
+  private constructor({ service, spill, spilled, coordinator }: Services, options: QueueOptions<Types>) {
     const { name = QUEUE_DEFAULTS.name, clock = systemClock, random = systemRandom, maxDepth, maxBytes } = options
     this.name = name
     this.#coordinator = coordinator
@@ -65,6 +65,7 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
       bounds: { ...(maxDepth !== undefined && { maxDepth }), ...(maxBytes !== undefined && { maxBytes }) },
       overflow: options.overflow ?? 'reject',
       spill,
+      spilled,
       shedLate: options.shedLate ?? false,
       expectedPerSecond: options.expectedPerSecond,
       clock,
@@ -96,9 +97,7 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
     const { name = QUEUE_DEFAULTS.name, clock = systemClock, random = systemRandom } = options
     const { overflow = 'reject', coordinator } = options
     const services = await openServices({ where, overflow, coordinator }, { queue: name, clock, random })
-    const queue = new LoadLevelingQueue(services, options)
-    await queue.#intake.start()
-    return queue
+    return new LoadLevelingQueue(services, options)
   }
 
   /**

@@ -8,6 +8,8 @@ import { checkEviction, type Overflow } from './overflow.ts'
 export interface Services {
   readonly service: QueueService
   readonly spill: QueueService | undefined
+  /** How many tasks lie in the spill already. */
+  readonly spilled: number
   readonly coordinator: QueueService | undefined
 }
 
@@ -32,20 +34,20 @@ export async function openServices(wanted: ServicesWanted, opening: OpenOptions)
     checkEviction(overflow, service.backend, service.capabilities)
     const spillsTo = typeof overflow === 'object' && overflow.policy === 'spill' ? overflow.to : undefined
     const spill = spillsTo === undefined ? undefined : await open(spillsTo)
-    if (spill) checkSpill(spill, service, spillsTo === where)
+    // Each opening of `memory:` without a name is a queue of its own.
+    if (spill) checkSpill(spill, service, spillsTo === where && where !== 'memory:')
     const coordinated = coordinator === undefined ? undefined : await open(coordinator)
     if (coordinated) checkCoordinator(coordinated)
-    return { service, spill, coordinator: coordinated }
+    return { service, spill, spilled: spill ? await queuedIn(spill) : 0, coordinator: coordinated }
   } catch (thrown) {
     await Promise.allSettled(opened.map((service) => service.close()))
     throw thrown
   }
 }
 
-function checkSpill(spill: QueueService, service: QueueService, isNamedAlike: boolean): void {
+function checkSpill(spill: QueueService, service: QueueService, isItself: boolean): void {
   const details = { path: 'overflow.to' }
-  // Each opening of `memory:` without a name is a queue of its own.
-  if (spill === service || (isNamedAlike && service.capabilities.sharedByProcesses)) {
+  if (isItself) {
     const message = 'overflow.to is the queue itself; it must be a queue on another backend.'
     throw new ForebayError('INVALID_OPTION', message, details)
   }
@@ -58,4 +60,9 @@ function checkCoordinator({ backend, shared }: QueueService): void {
   if (shared) return
   const message = `The ${backend} backend can't coordinate: it has no atomic state. Use sqlite, redis or postgres.`
   throw new ForebayError('UNSUPPORTED', message, { path: 'coordinator' })
+}
+
+async function queuedIn(service: QueueService): Promise<number> {
+  const { ready, delayed, inFlight } = await service.depth()
+  return ready + delayed + inFlight
 }

@@ -25,12 +25,14 @@ export class Spill {
   readonly service: QueueService
   readonly #pusher: Pusher
   readonly #clock: Clock
-  #queued = 0
+  #queued: number
   #askedAt = Number.NEGATIVE_INFINITY
   /** Counts what is put in: a count that was asked for before it is out of date. */
   #pushes = 0
 
-  constructor(service: QueueService, pusher: Pusher, clock: Clock) {
+  /** @param queued How many lie in it already. */
+  constructor(service: QueueService, pusher: Pusher, clock: Clock, queued: number) {
+    this.#queued = queued
     this.service = service
     this.#pusher = pusher
     this.#clock = clock
