@@ -115,6 +115,12 @@ export class GatewayQueue {
     await this.callbacks?.start()
   }
 
+  /** Nobody waits any longer, neither for an answer nor for room. */
+  endWaits(): void {
+    this.replies.close()
+    this.queue.endWaits()
+  }
+
   /** Starts nothing more, and ends what runs within `graceMs`. Tasks can still come in. */
   async drain(graceMs: number): Promise<void> {
     await Promise.all(this.#recurring.map((recurrence) => recurrence.stop()))
@@ -149,7 +155,7 @@ export class GatewayQueue {
 
   /** Lets go of the backend and of all connections; after `drain`. */
   async close(): Promise<void> {
-    this.replies.close()
+    this.endWaits()
     this.flow.close()
     await this.callbacks?.close()
     await this.queue.close()

@@ -29,5 +29,6 @@ export async function queueView({ name, settings, queue, consumer, replies, flow
     rates: flow.perSecond,
     totals: flow.totals,
     waitingCallers: replies.waiting,
+    waitingProducers: queue.waiting,
   }
 }

@@ -99,7 +99,8 @@ export const SCHEMAS = {
     spilled: { type: ['integer', 'null'], description: 'How many tasks lie in its spill; null if it has none.' },
     rates: { ...flows, description: 'Per second, over the last ten seconds.' },
     totals: { ...flows, description: 'Since this gateway started.' },
-    waitingCallers: whole,
+    waitingCallers: { type: 'integer', description: 'How many wait for what the target answers.' },
+    waitingProducers: { type: 'integer', description: 'How many tasks wait for room, with `overflow: wait`.' },
   }),
   Task: object(
     {

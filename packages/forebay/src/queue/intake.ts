@@ -89,6 +89,11 @@ export class Intake {
     return (await this.#commits.add(candidate)).placed
   }
 
+  /** How many wait for room. */
+  get waiting(): number {
+    return this.#waiting?.count ?? 0
+  }
+
   /** Ends all waits for room. */
   endWaits(): void {
     this.#waiting?.close()

@@ -143,6 +143,11 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
     return this.#intake.spill?.depth()
   }
 
+  /** How many tasks wait for room now, in this process, with `overflow: wait`. */
+  get waiting(): number {
+    return this.#intake.waiting
+  }
+
   /**
    * What is known of a task: undefined once it is completed and no result is kept. One that lies in the spill is `delayed`.
    * Rejects with UNSUPPORTED where the backend cannot look up.
@@ -172,6 +177,11 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
     return this.#events.on(name, listener)
   }
 
+  /** Ends the waits for room with QUEUE_CLOSED; a full queue refuses at once from now on. `close` does this too. */
+  endWaits(): void {
+    this.#intake.endWaits()
+  }
+
   /** Ends waits for room with QUEUE_CLOSED, waits for enqueues that are under way, lets go of all backends. Works twice. */
   close(): Promise<void> {
     this.#closed ??= this.#close()
@@ -179,7 +189,7 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
   }
 
   async #close(): Promise<void> {
-    this.#intake.endWaits()
+    this.endWaits()
     await Promise.all(this.#underWay)
     await this.#intake.close()
     await Promise.all([this.service.close(), this.#coordinator?.close()])

@@ -60,6 +60,11 @@ export class WaitingProducers {
     this.#options = options
   }
 
+  /** How many wait. */
+  get count(): number {
+    return this.#line.length
+  }
+
   async place(candidates: readonly Candidate[]): Promise<Placed[]> {
     const { pusher } = this.#options
     const placed: Placed[] = []
