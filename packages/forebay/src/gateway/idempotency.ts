@@ -9,8 +9,7 @@
 
 import type { FastifyRequest } from 'fastify'
 import { ForebayError } from '../errors.ts'
-import type { EnqueueOptions } from '../queue/options.ts'
-import { TASK_BOUNDS } from '../task.ts'
+import { TASK_BOUNDS, type TaskInput } from '../task.ts'
 import type { QueueSettings } from './config-schema.ts'
 import { headerPairs } from './headers.ts'
 
@@ -37,13 +36,9 @@ export function idempotencyKeyOf(request: FastifyRequest): string | undefined {
   return key
 }
 
-/** A task that is known by the key. */
-export function withKey<Input extends object>(task: Input, key: string): Input & { readonly dedupId: string } {
-  return { ...task, dedupId: `${PREFIX}${key}` }
-}
-
-export function windowOf(key: string | undefined, { idempotencyWindowMs }: QueueSettings): EnqueueOptions {
-  return key === undefined ? {} : { dedupWindowMs: idempotencyWindowMs }
+/** The task, known by the key for as long as its queue says. */
+export function withKey<Input extends TaskInput>(task: Input, key: string, { idempotencyWindowMs }: QueueSettings) {
+  return { ...task, dedupId: `${PREFIX}${key}`, dedupWindowMs: idempotencyWindowMs }
 }
 
 /** @throws ForebayError INVALID_TASK for a dedup id that a caller may not use. */

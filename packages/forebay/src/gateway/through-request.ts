@@ -10,7 +10,6 @@ import { ForebayError } from '../errors.ts'
 import { TASK_BOUNDS, type TaskInput } from '../task.ts'
 import type { BodyText } from './body-text.ts'
 import { type HeaderPair, redactedHeaders } from './headers.ts'
-import { withKey } from './idempotency.ts'
 
 export interface ThroughRequest extends BodyText {
   readonly method: string
@@ -28,22 +27,22 @@ const REQUEST_HEADERS = 'forebay-request-headers'
 
 const THROUGH_MODE = 'through'
 
-/** @throws ForebayError INVALID_REQUEST if there is a key and the headers are too many to lie beside the request. */
+/** @throws ForebayError INVALID_REQUEST if it is known by an `Idempotency-Key` and the headers are too many to lie beside the request. */
 export function throughTask(
   request: ThroughRequest,
   id: string,
   callbackUrl: string | undefined,
-  key: string | undefined,
+  isKnownByKey: boolean,
 ): TaskInput & { readonly id: string } {
   const { headers, ...withoutHeaders } = request
   const own = { [MODE_HEADER]: THROUGH_MODE, ...(callbackUrl !== undefined && { [CALLBACK_HEADER]: callbackUrl }) }
-  if (key === undefined) return { id, type: THROUGH_TYPE, payload: request, headers: own }
+  if (!isKnownByKey) return { id, type: THROUGH_TYPE, payload: request, headers: own }
   const all = { ...own, [REQUEST_HEADERS]: JSON.stringify(headers) }
   if (Buffer.byteLength(JSON.stringify(all)) > TASK_BOUNDS.headersBytes) {
     const message = `A request with an Idempotency-Key has at most about ${TASK_BOUNDS.headersBytes} bytes of headers. Nothing was queued.`
     throw new ForebayError('INVALID_REQUEST', message)
   }
-  return withKey({ id, type: THROUGH_TYPE, payload: withoutHeaders, headers: all }, key)
+  return { id, type: THROUGH_TYPE, payload: withoutHeaders, headers: all }
 }
 
 /** The request of a task of the through mode. */

@@ -24,8 +24,7 @@ export function checkOptions(options: QueueOptions<TaskTypes>): void {
   checkOverflow(overflow, { ...(maxDepth !== undefined && { maxDepth }), ...(maxBytes !== undefined && { maxBytes }) })
 }
 
-/** @throws ForebayError INVALID_OPTION for a value that is there and is no whole number of at least 1. */
-export function checkWhole(path: string, value: number | undefined): void {
+function checkWhole(path: string, value: number | undefined): void {
   if (value === undefined || (Number.isInteger(value) && value >= 1)) return
   throw new ForebayError('INVALID_OPTION', `${path} is a whole number of at least 1, not ${value}.`, { path })
 }

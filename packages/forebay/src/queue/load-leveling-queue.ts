@@ -12,7 +12,7 @@ import type { StartEstimate } from '../flow/start-estimate.ts'
 import { type RandomSource, systemRandom } from '../random.ts'
 import { admit, type AdmissionRules } from './admission.ts'
 import type { Candidate, Outcome } from './candidate.ts'
-import { checkOptions, checkWhole } from './check-options.ts'
+import { checkOptions } from './check-options.ts'
 import { type QueueCounts, Tally } from './counts.ts'
 import { Intake } from './intake.ts'
 import { type Enqueued, type EnqueueOptions, QUEUE_DEFAULTS, type QueueEvents, type QueueOptions } from './options.ts'
@@ -196,10 +196,8 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
   }
 
   async #enqueueMany(inputs: readonly InputOf<Types>[], options: EnqueueOptions): Promise<EnqueueResult[]> {
-    checkWhole('dedupWindowMs', options.dedupWindowMs)
-    const rules = { ...this.#rules, dedupWindowMs: options.dedupWindowMs ?? this.#rules.dedupWindowMs }
     // All are admitted before the first is stored, so that a slow validator does not change their order.
-    const admitted = await Promise.all(inputs.map((input) => this.#admit(input, rules)))
+    const admitted = await Promise.all(inputs.map((input) => this.#admit(input)))
     return Promise.all(
       inputs.map(async (input, index) => {
         const task = admitted[index] as NewTask | ForebayError
@@ -215,11 +213,11 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
     )
   }
 
-  async #admit(input: InputOf<Types>, rules: AdmissionRules): Promise<NewTask | ForebayError> {
+  async #admit(input: InputOf<Types>): Promise<NewTask | ForebayError> {
     try {
       if (this.#closed)
         throw new ForebayError('QUEUE_CLOSED', `Queue "${this.name}" is closed. The task was not stored.`)
-      const task = admit(input, () => newTaskId(this.clock, this.#random), rules)
+      const task = admit(input, () => newTaskId(this.clock, this.#random), this.#rules)
       if (this.types) await checkPayload(this.types, input.type, input.payload)
       return task
     } catch (thrown) {

@@ -53,8 +53,6 @@ export interface QueueOptions<Types extends TaskTypes> {
 export interface EnqueueOptions {
   /** Whether the answer shall say when the task is likely to start. Default false. */
   readonly estimate?: boolean
-  /** How long the `dedupId` of these tasks is remembered, ms. Default: the queue's. */
-  readonly dedupWindowMs?: number
 }
 
 /** What a queue tells its listeners. */

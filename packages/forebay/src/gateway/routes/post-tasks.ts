@@ -15,7 +15,7 @@ import { errorBody, retryAfterSeconds } from '../error-reply.ts'
 import type { Gateway } from '../gateway.ts'
 import type { GatewayQueue } from '../gateway-queue.ts'
 import { preferences } from '../headers.ts'
-import { checkDedupId, idempotencyKeyOf, inWordsOfKey, refuseForMany, windowOf, withKey } from '../idempotency.ts'
+import { checkDedupId, idempotencyKeyOf, inWordsOfKey, refuseForMany, withKey } from '../idempotency.ts'
 import { parseJson } from '../json-input.ts'
 import { linesOf } from '../raw-body.ts'
 import { ref } from '../schemas.ts'
@@ -143,8 +143,7 @@ async function enqueueOne({ queue, callbackUrl, estimate }: Intake, body: unknow
     throw new ForebayError('INVALID_REQUEST', message, { path: 'dedupId' })
   }
   try {
-    const options = { estimate, ...windowOf(key, queue.settings) }
-    return await queue.queue.enqueue(key === undefined ? task : withKey(task, key), options)
+    return await queue.queue.enqueue(key === undefined ? task : withKey(task, key, queue.settings), { estimate })
   } catch (thrown) {
     throw inWordsOfKey(thrown, key)
   }

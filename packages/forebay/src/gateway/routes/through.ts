@@ -15,7 +15,7 @@ import { type Endpoint, queueOf } from '../endpoint.ts'
 import type { Gateway } from '../gateway.ts'
 import type { GatewayQueue } from '../gateway-queue.ts'
 import { forwardedHeaders, headerPairs, type Preferences, preferences } from '../headers.ts'
-import { idempotencyKeyOf, inWordsOfKey, windowOf } from '../idempotency.ts'
+import { idempotencyKeyOf, inWordsOfKey, withKey } from '../idempotency.ts'
 import { readBody } from '../raw-body.ts'
 import type { Reply } from '../reply-desk.ts'
 import { ref } from '../schemas.ts'
@@ -91,9 +91,11 @@ async function handle(gateway: Gateway, request: FastifyRequest, reply: FastifyR
   // A caller that hangs up waits no longer; its task stays queued.
   reply.raw.once('close', leave)
   try {
-    const task = throughTask(forwarded, newTaskId(gateway.clock, gateway.random), callbackUrl, key)
-    const options = { estimate: wishes.estimate && wishes.respondAsync, ...windowOf(key, queue.settings) }
-    const { enqueued, replied } = await queueAndWait(queue, task, options, waitMs, left.signal)
+    const id = newTaskId(gateway.clock, gateway.random)
+    const plain = throughTask(forwarded, id, callbackUrl, key !== undefined)
+    const task = key === undefined ? plain : withKey(plain, key, queue.settings)
+    const estimate = wishes.estimate && wishes.respondAsync
+    const { enqueued, replied } = await queueAndWait(queue, task, { estimate }, waitMs, left.signal)
     reply.header('forebay-task-id', enqueued.id)
     return answer(gateway, queue, enqueued, replied, reply, wishes)
   } catch (thrown) {
