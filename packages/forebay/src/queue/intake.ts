@@ -29,6 +29,9 @@ interface Placing {
   place(candidates: readonly Candidate[]): Promise<Placed[]>
 }
 
+/** Who is too late is told to come when it would be in time at a little less than the measured rate: it is not exact. */
+const SAFETY = 0.95
+
 export interface IntakeOptions {
   readonly queue: string
   readonly service: QueueService
@@ -176,7 +179,7 @@ export class Intake {
     const { startsInMs } = estimate
     if (startsInMs <= ttlMs) return undefined
     // Whole seconds, as the header carries them.
-    const retryAfterMs = Math.ceil((startsInMs - ttlMs) / 1_000) * 1_000
+    const retryAfterMs = Math.ceil((startsInMs / SAFETY - ttlMs) / 1_000) * 1_000
     const message = `Queue "${queue}" would start the task in ${seconds(startsInMs)}, and its ttlMs gives it ${seconds(ttlMs)}. It was not stored; in ${seconds(retryAfterMs)} it would be in time.`
     return new ForebayError('TOO_LATE', message, { retryAfterMs, path: 'ttlMs' })
   }
