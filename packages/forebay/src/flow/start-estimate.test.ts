@@ -11,7 +11,13 @@ const looks = fc
   .record({ ready: counts, share: fc.double({ min: 0, max: 1, noNaN: true }), inFlight: fc.nat(100) })
   .map(({ ready, share, inFlight }): Look => ({ ready, ahead: Math.floor(ready * share), inFlight }))
 const sinces = fc.record({ ageMs: fc.nat(1_000), own: fc.nat(1_000), others: fc.nat(1_000), behind: fc.nat(1_000) })
-const drains = fc.record({ perSecond: rates, inFlight: fc.option(fc.nat(100), { nil: undefined }) })
+const alone = { urgentPerSecond: 0, busyForMs: 0 }
+const drains = fc.record({
+  perSecond: rates,
+  inFlight: fc.option(fc.nat(100), { nil: undefined }),
+  urgentPerSecond: fc.double({ min: 0, max: 5_000, noNaN: true }),
+  busyForMs: fc.nat(100_000),
+})
 const cases = fc.tuple(looks, sinces, drains, fc.nat(60_000))
 
 describe('estimateStart', () => {
@@ -21,7 +27,7 @@ describe('estimateStart', () => {
         // The next start is somewhere within the next interval; the newcomer's comes `ahead` intervals later.
         const truth = ((ahead + phase) * 1_000) / perSecond
         const look = { ahead, ready: ahead, inFlight: 1 }
-        const { startsInMs, position } = estimateStart(look, NOW, { perSecond, inFlight: 1 }, 0)
+        const { startsInMs, position } = estimateStart(look, NOW, { perSecond, inFlight: 1, ...alone }, 0)
         expect(position).toBe(ahead)
         expect(Math.abs(startsInMs - truth)).toBeLessThanOrEqual((500 / perSecond) * (1 + 1e-9) + truth * 1e-9)
       }),
@@ -34,7 +40,7 @@ describe('estimateStart', () => {
       fc.property(counts, rates, fc.nat(1_000), (ahead, perSecond, ageMs) => {
         const left = ahead - (perSecond * ageMs) / 1_000
         fc.pre(left >= 1)
-        const drain = { perSecond, inFlight: undefined }
+        const drain = { perSecond, inFlight: undefined, ...alone }
         const old = estimateStart({ ahead, ready: ahead, inFlight: 0 }, { ...NOW, ageMs }, drain, 0)
         const fresh = estimateStart({ ahead: left, ready: left, inFlight: 0 }, NOW, drain, 0)
         expect(old.startsInMs).toBeCloseTo(fresh.startsInMs, 3)
@@ -66,9 +72,38 @@ describe('estimateStart', () => {
   it('law: of a fresh look, twice the rate is half the time', () => {
     fc.assert(
       fc.property(looks, drains, (look, drain) => {
-        const twice: Drain = { ...drain, perSecond: 2 * drain.perSecond }
-        const { startsInMs } = estimateStart(look, NOW, drain, 0)
+        const twice: Drain = { ...drain, ...alone, perSecond: 2 * drain.perSecond }
+        const { startsInMs } = estimateStart(look, NOW, { ...drain, ...alone }, 0)
         expect(estimateStart(look, NOW, twice, 0).startsInMs).toBeCloseTo(startsInMs / 2, 6)
+      }),
+      RUNS,
+    )
+  })
+
+  it('law: those that overtake make it later, by no more than come while it waits, nor than come within the busy time again', () => {
+    fc.assert(
+      fc.property(looks, drains, (look, drain) => {
+        const plain = estimateStart(look, NOW, { ...drain, ...alone }, 0).startsInMs
+        const { startsInMs } = estimateStart(look, NOW, drain, 0)
+        const { perSecond, urgentPerSecond, busyForMs } = drain
+        const laterMs = startsInMs - plain
+        const slack = 1e-6 * (1 + startsInMs)
+        expect(laterMs).toBeGreaterThanOrEqual(-slack)
+        expect(laterMs).toBeLessThanOrEqual((urgentPerSecond * startsInMs) / perSecond + slack)
+        expect(laterMs).toBeLessThanOrEqual((urgentPerSecond * busyForMs) / perSecond + slack)
+      }),
+      RUNS,
+    )
+  })
+
+  it('law: where the urgent come for as long as it waits, what is there and what comes goes away by then', () => {
+    fc.assert(
+      fc.property(counts, rates, fc.double({ min: 0, max: 0.95, noNaN: true }), (ahead, perSecond, share) => {
+        const drain = { perSecond, inFlight: 1, urgentPerSecond: share * perSecond, busyForMs: Number.MAX_SAFE_INTEGER }
+        const { startsInMs } = estimateStart({ ahead, ready: ahead, inFlight: 1 }, NOW, drain, 0)
+        const gone = (perSecond * startsInMs) / 1_000
+        const come = (drain.urgentPerSecond * startsInMs) / 1_000
+        expect(gone).toBeCloseTo(ahead + 0.5 + come, 3)
       }),
       RUNS,
     )
@@ -96,7 +131,7 @@ describe('estimateStart', () => {
     ['nothing ever ran while tasks waited: at once', 0, 0, 0],
   ])('with nothing before it and %s', (_, inFlight, busyInFlight, startsInMs) => {
     const look = { ahead: 0, ready: 0, inFlight }
-    expect(estimateStart(look, NOW, { perSecond: 10, inFlight: busyInFlight }, 0)).toEqual({
+    expect(estimateStart(look, NOW, { perSecond: 10, inFlight: busyInFlight, ...alone }, 0)).toEqual({
       startsInMs,
       position: 0,
       perSecond: 10,

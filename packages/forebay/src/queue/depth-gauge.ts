@@ -18,6 +18,8 @@ export class DepthGauge {
   /** What this process pushed out by `overflow`: it left the queue and was not drained. */
   #evicted = 0
   #inFlightWhileBusy: number | undefined
+  /** Undefined: nothing waited at the last look. */
+  #busySince: number | undefined
   #looking = false
 
   /** @param expectedPerSecond What both rates are taken for until they are measured. */
@@ -33,9 +35,10 @@ export class DepthGauge {
     const depth = await this.#service.depth(newcomer)
     const { totals, dead, inFlight } = depth
     const busy = depth.ready > 0
+    const now = this.#clock.monotonic()
+    this.#busySince = busy ? (this.#busySince ?? now) : undefined
     if (busy) this.#inFlightWhileBusy = inFlight
     if (totals) {
-      const now = this.#clock.monotonic()
       const finished = totals.completed + totals.expired + totals.dropped + dead - this.#evicted
       this.drain.sample(now, finished, busy)
       this.starts.sample(now, finished + inFlight, busy)
@@ -57,6 +60,11 @@ export class DepthGauge {
   /** How many were in flight when tasks waited, at the last look at which some did. */
   get inFlightWhileBusy(): number | undefined {
     return this.#inFlightWhileBusy
+  }
+
+  /** For how long tasks have been waiting without a pause, as far as looks could tell, ms. */
+  get busyForMs(): number {
+    return this.#busySince === undefined ? 0 : this.#clock.monotonic() - this.#busySince
   }
 
   noteEvicted(count: number): void {

@@ -8,6 +8,7 @@
 
 import type { Capabilities, Depth, Newcomer, NewTask } from '../backends/queue-service.ts'
 import type { Clock } from '../clock.ts'
+import { ArrivalRates } from '../flow/arrival-rates.ts'
 import { estimateStart, type Look, type StartEstimate } from '../flow/start-estimate.ts'
 import type { DepthGauge } from './depth-gauge.ts'
 
@@ -35,6 +36,8 @@ export class StartEstimates {
   readonly #tellsPlaces: boolean
   readonly #behind: () => number
   readonly #places = new Map<string, Place>()
+  /** By their priorities. */
+  readonly #arrivals = new ArrivalRates()
   readonly #looking = new Map<string, Promise<void>>()
   /** When the last looks began, oldest first. */
   #looks: number[] = []
@@ -63,10 +66,13 @@ export class StartEstimates {
     const perSecond = this.#gauge.starts.atLeastPerSecond
     // What an ordered task waits for is not its place among the ready ones.
     if (!place || task.ordered || perSecond === undefined || perSecond < LEAST_PER_SECOND) return undefined
-    const ageMs = this.#clock.monotonic() - place.at
+    const now = this.#clock.monotonic()
+    const ageMs = now - place.at
     if (ageMs > USABLE_MS) return undefined
     const since = { ageMs, own: place.own, others: place.others, behind: this.#behind() }
-    return estimateStart(place.look, since, { perSecond, inFlight: this.#gauge.inFlightWhileBusy }, task.delayMs ?? 0)
+    const { inFlightWhileBusy: inFlight, busyForMs } = this.#gauge
+    const urgentPerSecond = this.#tellsPlaces ? this.#arrivals.perSecondAbove(task.priority, now) : 0
+    return estimateStart(place.look, since, { perSecond, inFlight, urgentPerSecond, busyForMs }, task.delayMs ?? 0)
   }
 
   /** Whether the rate of the estimates is what the queue can do, and not only what it was asked to do of late. */
@@ -76,6 +82,7 @@ export class StartEstimates {
 
   /** A task was pushed, or is about to be: those that come after it stand behind it. */
   expect(task: NewTask): void {
+    this.#arrivals.note(task.priority, this.#clock.monotonic())
     this.#count(task, 1)
   }
 
