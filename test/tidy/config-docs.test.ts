@@ -9,13 +9,14 @@ import {
   breakerShape,
   configShape,
   limitsShape,
+  overflowShape,
   queueShape,
-  rateShape,
   recurringShape,
   retryShape,
   scheduleShape,
   targetShape,
 } from '../../packages/forebay/src/gateway/config-schema.ts'
+import { rateShape } from '../../packages/forebay/src/gateway/rate-schema.ts'
 import { ROOT } from '../run-tool.ts'
 
 const page = readFileSync(join(ROOT, 'docs/configuration.md'), 'utf8')
@@ -25,6 +26,7 @@ test.each([
   ['A queue', queueShape],
   ['target', targetShape],
   ['rate', rateShape],
+  ['overflow', overflowShape],
   ['adaptive', adaptiveShape],
   ['retry', retryShape],
   ['breaker', breakerShape],

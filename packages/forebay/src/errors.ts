@@ -15,6 +15,11 @@ interface CodeEntry {
 export const ERROR_CODES = {
   // Refused at the door
   QUEUE_FULL: { status: 429, exit: 1, todo: 'Send it again after the time in Retry-After; nothing of it was stored.' },
+  TOO_LATE: {
+    status: 429,
+    exit: 1,
+    todo: 'Send it again after the time in Retry-After, or with a longer ttlMs; nothing of it was stored.',
+  },
   PAYLOAD_TOO_LARGE: {
     status: 413,
     exit: 1,

@@ -81,6 +81,9 @@ queues:
     # Starts per second, retries included. Short: rate: 50
     rate:
       perSecond: 50
+      # burst: 0                # how many may go at once after a rest, beyond the first
+      # counts: tasks           # or cost: each start counts as what its task costs
+      # also: []                # further limits that hold as well, such as [{ perMinute: 90000, counts: cost }]
       # rampMs: 500             # after a pause, a quiet time or a redrive the rate climbs over this long
 
     # How many run at once.
@@ -94,17 +97,22 @@ queues:
     # Stop calling a target that fails, until probes find it well again: breaker: {} or its fields, see docs/configuration.md
     # breaker: false
 
-    # Beyond these it answers 429 with Retry-After.
+    # How much may be queued, and what happens beyond it: reject (429 with Retry-After), drop-oldest, drop-lowest-priority,
+    # { policy: wait, deadlineMs: 2000 } or { policy: spill, to: "sqlite:spill.db" }
     # maxDepth: 100000
     # maxBytes: 1073741824      # default: no bound
+    # overflow: reject
     # maxPayloadBytes: 262144
+    # Refuse at once what would expire (ttlMs) before it could start.
+    # shedLate: false
 
     # What becomes of a task that the target answers with 4xx: dead, retry or complete (with that answer).
     # onClientError: dead
     # The longest quiet that the target's Retry-After may ask for.
     # maxRetryAfterMs: 300000
-    # How long a dedupId is remembered.
+    # How long a dedupId is remembered, and the Idempotency-Key of a request.
     # dedupWindowMs: 300000
+    # idempotencyWindowMs: 3600000
     # Start paused: tasks come in and none goes out until POST /v1/queues/orders/resume.
     # paused: false
     # Let callers name a URL that results are posted to (Forebay-Callback-Url).

@@ -132,12 +132,13 @@ export class Callbacks {
   }
 
   /** Tells of tasks that ended without their handler: expired, or dead after their last attempt's process was lost. */
-  follow(consumer: LeveledConsumer): void {
+  follow(queue: LoadLevelingQueue, consumer: LeveledConsumer): void {
     const tell = (task: Told, body: Omit<CallbackBody, 'id' | 'queue'>) => {
       const url = task.headers[CALLBACK_HEADER]
       if (url !== undefined) this.#add(url, task, body).catch((thrown) => this.#options.onError(asForebayError(thrown)))
     }
     consumer.on('expired', ({ task }) => tell(task, { state: 'expired' }))
+    queue.on('expired', ({ task }) => tell(task, { state: 'expired' }))
     consumer.on('dead', ({ task, failure: { code, message } }) =>
       tell(task, { state: 'dead', failure: { code, message } }),
     )

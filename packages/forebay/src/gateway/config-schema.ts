@@ -7,6 +7,7 @@ import { ForebayError } from '../errors.ts'
 import { CronTimes } from '../queue/cron-times.ts'
 import { TASK_BOUNDS } from '../task.ts'
 import { parseListen } from './listen-address.ts'
+import { rateSchema, rateShape } from './rate-schema.ts'
 
 const WEEK_MS = 7 * 24 * 3_600_000
 
@@ -66,9 +67,25 @@ export const targetShape = {
   timeoutMs: ms(1).default(30_000),
 }
 
-export const rateShape = {
-  perSecond: z.number().positive().max(50_000),
-  rampMs: ms(0, 3_600_000).default(500),
+export const overflowShape = {
+  policy: z.enum(['reject', 'drop-oldest', 'drop-lowest-priority', 'wait', 'spill']),
+  /** With `wait`: how long a caller waits for room. */
+  deadlineMs: ms(1, 3_600_000).optional(),
+  /** With `spill`: the backend URL of the queue that takes what does not fit. */
+  to: z.string().min(1).optional(),
+}
+
+/** Which policy needs which field: no other has it. */
+const OF_POLICY = { deadlineMs: 'wait', to: 'spill' } as const
+
+function checkOverflow(given: z.output<z.ZodObject<typeof overflowShape>>, context: z.RefinementCtx): void {
+  for (const [field, policy] of Object.entries(OF_POLICY)) {
+    const isThere = given[field as keyof typeof OF_POLICY] !== undefined
+    const belongs = given.policy === policy
+    if (isThere === belongs) continue
+    const message = belongs ? 'is missing' : `belongs to the policy "${policy}"`
+    context.addIssue({ code: 'custom', path: [field], message })
+  }
 }
 
 export const adaptiveShape = {
@@ -115,7 +132,7 @@ export const scheduleShape = {
   ...cronShape,
   rate: shorthand(
     'perSecond',
-    z.strictObject({ perSecond: rateShape.perSecond, rampMs: ms(0, 3_600_000).optional() }).optional(),
+    z.strictObject({ perSecond: z.number().positive().max(50_000), rampMs: ms(0, 3_600_000).optional() }).optional(),
   ),
   concurrency: z.union([count(1, 10_000), adaptiveConcurrency]).optional(),
 }
@@ -156,8 +173,8 @@ const recurrenceName = z
 export const queueShape = {
   /** Where the tasks go. */
   target: shorthand('url', z.strictObject(targetShape)),
-  /** Starts per second, retries included. */
-  rate: shorthand('perSecond', z.strictObject(rateShape)),
+  /** Starts per second, retries included, and further limits. */
+  rate: shorthand('perSecond', rateSchema),
   /** How many run at once, or within what bounds that is found. */
   concurrency: z.union([count(1, 10_000), adaptiveConcurrency]).default(8),
   retry: z.strictObject(retryShape).prefault({}),
@@ -167,7 +184,16 @@ export const queueShape = {
   paused: z.boolean().default(false),
   maxDepth: count(1, Number.MAX_SAFE_INTEGER).default(100_000),
   maxBytes: count(1, Number.MAX_SAFE_INTEGER).optional(),
+  /** What happens at a bound. */
+  overflow: shorthand(
+    'policy',
+    z.strictObject(overflowShape).superRefine(checkOverflow).prefault({ policy: 'reject' }),
+  ),
+  /** Whether a task that would expire before it could start is refused at once. */
+  shedLate: z.boolean().default(false),
   maxPayloadBytes: count(1, 1_073_741_824).default(262_144),
+  /** How long the `Idempotency-Key` of a request is remembered. */
+  idempotencyWindowMs: count(1, 30 * 24 * 3_600_000).default(3_600_000),
   dedupWindowMs: count(1, 30 * 24 * 3_600_000).default(300_000),
   /** What becomes of a task that the target answers with 4xx: dead at once, retried, or done with that answer. */
   onClientError: z.enum(['dead', 'retry', 'complete']).default('dead'),
@@ -249,6 +275,7 @@ export type HttpLimits = GatewayConfig['limits']
 const SHAPES_IN_A_QUEUE = {
   target: targetShape,
   rate: rateShape,
+  overflow: overflowShape,
   retry: retryShape,
   breaker: breakerShape,
   schedule: scheduleShape,

@@ -30,8 +30,11 @@ describe('a configuration', () => {
       queues: {
         orders: {
           target: { url: 'http://example.com/orders', method: 'POST', timeoutMs: 30_000 },
-          rate: { perSecond: 50, rampMs: 500 },
+          rate: { perSecond: 50, burst: 0, counts: 'tasks', also: [], rampMs: 500 },
           concurrency: 8,
+          overflow: { policy: 'reject' },
+          shedLate: false,
+          idempotencyWindowMs: 3_600_000,
           retry: { maxAttempts: 3 },
           onClientError: 'dead',
         },
@@ -46,6 +49,29 @@ describe('a configuration', () => {
       target: { method: 'PUT' },
       rate: { perSecond: 0.5, rampMs: 0 },
     })
+  })
+
+  it('takes several limits on the rate, in any unit, and makes them per second', async () => {
+    const rate = '{ perHour: 1800, burst: 3, also: [{ perMinute: 90000, counts: cost }, { perSecond: 2 }] }'
+    expect((await load(ONE.replace('50', rate))).queues.orders?.rate).toEqual({
+      perSecond: 0.5,
+      burst: 3,
+      counts: 'tasks',
+      also: [
+        { perSecond: 1_500, burst: 0, counts: 'cost' },
+        { perSecond: 2, burst: 0, counts: 'tasks' },
+      ],
+      rampMs: 500,
+    })
+  })
+
+  it.each([
+    ['drop-oldest', { policy: 'drop-oldest' }],
+    ['{ policy: drop-lowest-priority }', { policy: 'drop-lowest-priority' }],
+    ['{ policy: wait, deadlineMs: 2000 }', { policy: 'wait', deadlineMs: 2_000 }],
+    ['{ policy: spill, to: "sqlite:spill.db" }', { policy: 'spill', to: 'sqlite:spill.db' }],
+  ])('takes overflow: %s', async (text, overflow) => {
+    expect((await load(`${ONE}    overflow: ${text}\n`)).queues.orders?.overflow).toEqual(overflow)
   })
 
   it('is overridden by the environment, and that by flags', async () => {
@@ -101,6 +127,42 @@ describe('a fault is told with its line and field', () => {
       'a rate in words',
       ONE.replace('50', 'fast'),
       'forebay.yaml:4: queues.orders.rate.perSecond: expected number, received string.',
+    ],
+    [
+      'a rate in two units',
+      ONE.replace('50', '{ perSecond: 5, perHour: 6 }'),
+      'forebay.yaml:4: queues.orders.rate: names perSecond and perHour; it is one of them',
+    ],
+    ['a rate in none', ONE.replace('50', '{ rampMs: 5 }'), 'forebay.yaml:4: queues.orders.rate: names no rate'],
+    [
+      'too high a rate',
+      ONE.replace('50', '{ perMinute: 3000001 }'),
+      'forebay.yaml:4: queues.orders.rate.perMinute: is at most 3000000.',
+    ],
+    [
+      'a further limit without a rate',
+      ONE.replace('50', '\n      perSecond: 5\n      also:\n        - burst: 3'),
+      'forebay.yaml:7: queues.orders.rate.also.0: names no rate',
+    ],
+    [
+      'a policy that is none',
+      `${ONE}    overflow: drop\n`,
+      'forebay.yaml:5: queues.orders.overflow.policy: expected one of "reject"|"drop-oldest"',
+    ],
+    [
+      'a policy with a field of another',
+      `${ONE}    overflow: { policy: wait, deadlineMs: 5, to: "memory:" }\n`,
+      'forebay.yaml:5: queues.orders.overflow.to: belongs to the policy "spill".',
+    ],
+    [
+      'a policy without its field',
+      `${ONE}    overflow: { policy: spill }\n`,
+      'forebay.yaml:5: queues.orders.overflow.to: is missing.',
+    ],
+    [
+      'a typing error in it',
+      `${ONE}    overflow:\n      policy: wait\n      deadlinMs: 5\n`,
+      'forebay.yaml:7: queues.orders.overflow.deadlinMs: there is no such field. Did you mean "deadlineMs"?',
     ],
     [
       'a target that is no URL',

@@ -21,7 +21,7 @@ import type { QueueSettings } from './config-schema.ts'
 import { type HeaderPair, headerOf, SECRET_HEADERS, withHeaders } from './headers.ts'
 import { retryAfterMs } from './retry-after.ts'
 import type { TargetGuard } from './target-guard.ts'
-import { isThrough, type ThroughRequest } from './through-request.ts'
+import { isThrough, requestOf, type ThroughRequest } from './through-request.ts'
 
 export interface DeliveryOptions {
   readonly settings: QueueSettings
@@ -59,7 +59,7 @@ export class Delivery {
   async deliver(task: Task, { signal, attempt }: Pick<HandlerContext, 'signal' | 'attempt'>): Promise<Outcome> {
     const through = isThrough(task)
     const request = through
-      ? throughRequest(task.payload as ThroughRequest, this.#target)
+      ? throughRequest(requestOf(task), this.#target)
       : plainRequest(task, this.#target, this.#options.settings.target.method)
     const configured = Object.entries(this.#options.settings.target.headers)
     const headers = withHeaders(withHeaders(request.headers, configured), ownHeaders(task, attempt))

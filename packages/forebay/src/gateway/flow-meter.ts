@@ -4,8 +4,19 @@ import type { Clock } from '../clock.ts'
 import type { LeveledConsumer } from '../consumer/leveled-consumer.ts'
 import type { LoadLevelingQueue } from '../queue/load-leveling-queue.ts'
 
-/** `offered` is all that was asked to be queued, whatever became of it. */
-export const FLOWS = ['offered', 'accepted', 'refused', 'started', 'completed', 'retried', 'dead'] as const
+/** `offered` is all that was asked to be queued, whatever became of it; `spilled` and `dropped` were accepted once. */
+export const FLOWS = [
+  'offered',
+  'accepted',
+  'refused',
+  'spilled',
+  'started',
+  'completed',
+  'retried',
+  'dead',
+  'expired',
+  'dropped',
+] as const
 
 export type Flow = (typeof FLOWS)[number]
 
@@ -34,6 +45,10 @@ export class FlowMeter {
       queue.on('accepted', () => this.#count('offered', 'accepted')),
       queue.on('duplicate', () => this.#count('offered')),
       queue.on('refused', () => this.#count('offered', 'refused')),
+      queue.on('spilled', () => this.#count('spilled')),
+      queue.on('dropped', () => this.#count('dropped')),
+      queue.on('expired', () => this.#count('expired')),
+      consumer.on('expired', () => this.#count('expired')),
       consumer.on('started', () => this.#count('started')),
       consumer.on('completed', () => this.#count('completed')),
       consumer.on('retried', () => this.#count('retried')),
@@ -81,5 +96,5 @@ export class FlowMeter {
 }
 
 function nothing(): Record<Flow, number> {
-  return { offered: 0, accepted: 0, refused: 0, started: 0, completed: 0, retried: 0, dead: 0 }
+  return Object.fromEntries(FLOWS.map((flow) => [flow, 0])) as Record<Flow, number>
 }

@@ -7,6 +7,7 @@ import type { ConsumerLimits } from '../consumer/options.ts'
 import type { ScheduledLimits } from '../consumer/schedule.ts'
 import type { ForebayError } from '../errors.ts'
 import { LoadLevelingQueue } from '../queue/load-leveling-queue.ts'
+import type { Overflow } from '../queue/overflow.ts'
 import { type Recurring, recurring } from '../queue/recurring.ts'
 import type { RandomSource } from '../random.ts'
 import { Callbacks } from './callbacks.ts'
@@ -68,8 +69,9 @@ export class GatewayQueue {
       keepResultsMs: queue.service.capabilities.results ? (settings.keepResultsMs ?? config.keepResultsMs) : 0,
       random,
     })
-    callbacks?.follow(this.consumer)
+    callbacks?.follow(queue, this.consumer)
     this.consumer.on('error', ({ error }) => onError(error))
+    queue.on('error', ({ error }) => onError(error))
     this.replies = new ReplyDesk(queue, this.consumer, clock)
     this.flow = new FlowMeter(queue, this.consumer, clock)
   }
@@ -84,7 +86,9 @@ export class GatewayQueue {
       maxDepth,
       maxPayloadBytes,
       dedupWindowMs,
-      expectedPerSecond: settings.rate.perSecond,
+      overflow: overflowOf(settings),
+      shedLate: settings.shedLate,
+      ...expectedOf(settings),
       ...(maxBytes !== undefined && { maxBytes }),
     })
     const callbacks = settings.callbacks
@@ -109,6 +113,12 @@ export class GatewayQueue {
     if (off) off()
     this.#recurring = Object.entries(this.settings.recurring).map(([name, settings]) => this.#recur(name, settings))
     await this.callbacks?.start()
+  }
+
+  /** Nobody waits any longer, neither for an answer nor for room. */
+  endWaits(): void {
+    this.replies.close()
+    this.queue.endWaits()
   }
 
   /** Starts nothing more, and ends what runs within `graceMs`. Tasks can still come in. */
@@ -145,7 +155,7 @@ export class GatewayQueue {
 
   /** Lets go of the backend and of all connections; after `drain`. */
   async close(): Promise<void> {
-    this.replies.close()
+    this.endWaits()
     this.flow.close()
     await this.callbacks?.close()
     await this.queue.close()
@@ -167,4 +177,16 @@ function scheduledOf({ cron, timeZone, rate, concurrency }: QueueSettings['sched
     ...(concurrency !== undefined && { concurrency: concurrencyOf(concurrency) }),
   }
   return { cron, timeZone, limits }
+}
+
+/** As the queue takes it: what a policy needs, it has by now. */
+function overflowOf({ overflow: { policy, deadlineMs = 0, to = '' } }: QueueSettings): Overflow {
+  if (policy === 'wait') return { policy, deadlineMs }
+  return policy === 'spill' ? { policy, to } : policy
+}
+
+/** As many starts as the limits that count starts allow, and nothing if none does. */
+function expectedOf({ rate }: QueueSettings): { expectedPerSecond?: number } {
+  const counted = [rate, ...rate.also].filter(({ counts }) => counts === 'tasks')
+  return counted.length === 0 ? {} : { expectedPerSecond: Math.min(...counted.map(({ perSecond }) => perSecond)) }
 }

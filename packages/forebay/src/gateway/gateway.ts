@@ -115,7 +115,7 @@ export class Gateway {
   async #stop(graceMs: number): Promise<void> {
     this.#state = 'stopping'
     const queues = [...this.queues.values()]
-    for (const { replies } of queues) replies.close()
+    for (const queue of queues) queue.endWaits()
     const cut = this.clock.after(graceMs, () => this.app.server.closeAllConnections())
     // What is still being received is queued for the next start, so the queues stay open until the last caller has left.
     await Promise.all([this.app.close(), ...queues.map((queue) => queue.drain(graceMs))])

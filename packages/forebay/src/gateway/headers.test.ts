@@ -74,15 +74,21 @@ it('an answer loses what belongs to its connection', () => {
 })
 
 it.each([
-  [undefined, false, undefined],
-  ['respond-async', true, undefined],
-  ['Respond-Async; x=1', false, undefined],
-  ['wait=10', false, 10],
-  ['wait = "7", RESPOND-ASYNC', true, 7],
-  ['wait=-1', false, undefined],
-  ['wait=99999999999999999999', false, undefined],
-])('Prefer: %s', (value, respondAsync, wait) => {
-  expect(preferences(value)).toEqual({ respondAsync, wait })
+  [undefined, false, undefined, false],
+  ['respond-async', true, undefined, false],
+  ['Respond-Async; x=1', false, undefined, false],
+  ['wait=10', false, 10, false],
+  ['wait = "7", RESPOND-ASYNC', true, 7, false],
+  ['wait=-1', false, undefined, false],
+  ['wait=99999999999999999999', false, undefined, false],
+  ['Estimate, respond-async', true, undefined, true],
+])('Prefer: %s', (value, respondAsync, wait, estimate) => {
+  expect(preferences(value)).toEqual({ respondAsync, wait, estimate })
+})
+
+it("of what a caller prefers, only what is the target's to honour goes on to it", () => {
+  const pairs = headerPairs(['Prefer', 'estimate, return=minimal, respond-async', 'Prefer', 'wait=5, estimate'])
+  expect(forwardedHeaders(pairs, false)).toEqual([['Prefer', 'return=minimal']])
 })
 
 it('secrets are gone from what anybody may see', () => {

@@ -84,25 +84,29 @@ export function headerOf(pairs: readonly HeaderPair[], wanted: string): string |
 /** What a caller prefers (RFC 7240), as far as it concerns the gateway. */
 export interface Preferences {
   readonly respondAsync: boolean
+  /** Whether the answer shall say when the task is likely to start. */
+  readonly estimate: boolean
   /** Seconds. */
   readonly wait: number | undefined
 }
 
 export function preferences(value = ''): Preferences {
   let respondAsync = false
+  let estimate = false
   let wait: number | undefined
   for (const wish of value.toLowerCase().split(',')) {
     if (wish.trim() === 'respond-async') respondAsync = true
+    if (wish.trim() === 'estimate') estimate = true
     const seconds = wish.includes('wait') ? /^\s*wait\s*=\s*"?(\d{1,9})"?\s*$/.exec(wish)?.[1] : undefined
     // The first of two stands (RFC 7240, section 2).
     if (seconds !== undefined) wait ??= Number(seconds)
   }
-  return { respondAsync, wait }
+  return { respondAsync, estimate, wait }
 }
 
 /** The preferences that are the target's to honour. */
 function otherPreferences(value: string): string {
-  const others = value.split(',').filter((wish) => !/^\s*(respond-async|wait\s*=.*)\s*$/i.test(wish))
+  const others = value.split(',').filter((wish) => !/^\s*(respond-async|estimate|wait\s*=.*)\s*$/i.test(wish))
   return others.join(',').trim()
 }
 

@@ -3,9 +3,11 @@
 import type { GatewayQueue } from './gateway-queue.ts'
 
 export async function queueView({ name, settings, queue, consumer, replies, flow }: GatewayQueue): Promise<object> {
-  const { ready, delayed, inFlight, dead, oldestReadyAgeMs, bytes } = await queue.depth()
-  const { perSecond, concurrency, maxAttempts, timeoutMs } = consumer.limits
-  const { rampMs } = consumer.limits.flow
+  const [depth, spill] = await Promise.all([queue.depth(), queue.spilled()])
+  const { ready, delayed, inFlight, dead, oldestReadyAgeMs, bytes } = depth
+  const { concurrency, maxAttempts, timeoutMs } = consumer.limits
+  const { limits, rampMs } = consumer.limits.flow
+  const [first, ...also] = limits
   const { origin, pathname } = new URL(settings.target.url)
   return {
     name,
@@ -13,10 +15,20 @@ export async function queueView({ name, settings, queue, consumer, replies, flow
     standsStill: consumer.standsStill ?? null,
     // Without its query, which may hold a key.
     target: `${origin}${pathname}`,
-    limits: { rate: { perSecond, rampMs }, concurrency, maxAttempts, timeoutMs, maxDepth: settings.maxDepth },
+    limits: {
+      rate: { ...first, also, rampMs },
+      concurrency,
+      maxAttempts,
+      timeoutMs,
+      maxDepth: settings.maxDepth,
+      overflow: settings.overflow.policy,
+      shedLate: settings.shedLate,
+    },
     depth: { ready, delayed, inFlight, dead, oldestReadyAgeMs: oldestReadyAgeMs ?? null, bytes: bytes ?? null },
+    spilled: spill ? spill.ready + spill.delayed + spill.inFlight : null,
     rates: flow.perSecond,
     totals: flow.totals,
     waitingCallers: replies.waiting,
+    waitingProducers: queue.waiting,
   }
 }

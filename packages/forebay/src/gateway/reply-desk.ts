@@ -5,6 +5,7 @@
  * the backend is asked every `ASK_EVERY_MS` for the results that it keeps, one question for all who wait.
  */
 
+import type { FoundTask } from '../backends/queue-service.ts'
 import type { CancelTimer, Clock } from '../clock.ts'
 import type { LeveledConsumer } from '../consumer/leveled-consumer.ts'
 import type { LoadLevelingQueue } from '../queue/load-leveling-queue.ts'
@@ -26,7 +27,9 @@ interface Caller {
 export class ReplyDesk {
   readonly #queue: LoadLevelingQueue
   readonly #clock: Clock
-  readonly #callers = new Map<string, Caller>()
+  /** By the tasks that they wait for: of one, several may wait. */
+  readonly #callers = new Map<string, Set<Caller>>()
+  #waiting = 0
   readonly #unsubscribe: (() => void)[]
   #cancelTimer: CancelTimer | undefined
   #closed = false
@@ -39,16 +42,14 @@ export class ReplyDesk {
         this.#reply(task.id, { state: 'completed', answer: result as Answer }),
       ),
       consumer.on('expired', ({ task }) => this.#reply(task.id, { state: 'expired' })),
-      consumer.on('dead', ({ task, failure }) => {
-        const answer = this.#callers.get(task.id)?.lastAnswer
-        this.#reply(task.id, { state: 'dead', message: failure.message, answer })
-      }),
+      queue.on('expired', ({ task }) => this.#reply(task.id, { state: 'expired' })),
+      consumer.on('dead', ({ task, failure }) => this.#replyDead(task.id, failure.message)),
     ]
   }
 
   /** How many wait. */
   get waiting(): number {
-    return this.#callers.size
+    return this.#waiting
   }
 
   /**
@@ -57,26 +58,41 @@ export class ReplyDesk {
    * @returns Resolves with undefined if nothing became of it within `waitMs`, and never rejects.
    */
   wait(id: string, waitMs: number, signal: AbortSignal): Promise<Reply | undefined> {
-    if (this.#closed || signal.aborted || this.#callers.has(id)) return Promise.resolve(undefined)
+    if (this.#closed || signal.aborted) return Promise.resolve(undefined)
     return new Promise((resolve) => {
       const cancel = this.#clock.after(waitMs, () => settle(undefined))
       const onAbort = () => settle(undefined)
       const settle = (reply: Reply | undefined) => {
         cancel()
         signal.removeEventListener('abort', onAbort)
-        this.#callers.delete(id)
+        this.#leave(id, caller)
         resolve(reply)
       }
+      const caller: Caller = { settle, lastAnswer: undefined }
       signal.addEventListener('abort', onAbort, { once: true })
-      this.#callers.set(id, { settle, lastAnswer: undefined })
+      this.#join(id, caller)
       this.#askLater()
     })
   }
 
+  /**
+   * The same for a task that was queued a while ago: what is kept of it is told at once, and nothing is waited for if it is
+   * not there any longer.
+   */
+  async waitAgain(id: string, waitMs: number, signal: AbortSignal): Promise<Reply | undefined> {
+    const gone = new AbortController()
+    const reply = this.wait(id, waitMs, AbortSignal.any([signal, gone.signal]))
+    if (this.#queue.service.capabilities.find) {
+      const found = await this.#queue.find(id).catch(() => 'unknown' as const)
+      if (found === undefined) gone.abort()
+      else if (found !== 'unknown') this.#replyFound(id, found)
+    }
+    return reply
+  }
+
   /** An attempt's answer, before its outcome is stored. */
   noteAnswer(id: string, answer: Answer): void {
-    const caller = this.#callers.get(id)
-    if (caller) caller.lastAnswer = answer
+    for (const caller of this.#callers.get(id) ?? []) caller.lastAnswer = answer
   }
 
   /** Nobody waits any longer: all are answered that nothing is known yet. */
@@ -84,11 +100,25 @@ export class ReplyDesk {
     this.#closed = true
     this.#cancelTimer?.()
     for (const unsubscribe of this.#unsubscribe) unsubscribe()
-    for (const { settle } of [...this.#callers.values()]) settle(undefined)
+    for (const callers of [...this.#callers.values()]) for (const { settle } of [...callers]) settle(undefined)
+  }
+
+  #join(id: string, caller: Caller): void {
+    this.#waiting++
+    const callers = this.#callers.get(id)
+    if (callers) callers.add(caller)
+    else this.#callers.set(id, new Set([caller]))
+  }
+
+  #leave(id: string, caller: Caller): void {
+    const callers = this.#callers.get(id)
+    if (!callers?.delete(caller)) return
+    this.#waiting--
+    if (callers.size === 0) this.#callers.delete(id)
   }
 
   #reply(id: string, reply: Reply): void {
-    this.#callers.get(id)?.settle(reply)
+    for (const { settle } of [...(this.#callers.get(id) ?? [])]) settle(reply)
   }
 
   #askLater(): void {
@@ -102,16 +132,18 @@ export class ReplyDesk {
     // A backend that does not answer is asked again; the wait's own end is the bound.
     const found = await this.#queue.service.find(ids).catch(() => [])
     this.#cancelTimer = undefined
-    for (const [index, known] of found.entries()) {
-      const id = ids[index] as string
-      if (known?.state === 'completed')
-        this.#reply(id, { state: 'completed', answer: JSON.parse(known.result) as Answer })
-      if (known?.state === 'dead') this.#replyDead(id, known.task.failures.at(-1)?.message)
-    }
+    for (const [index, known] of found.entries()) if (known) this.#replyFound(ids[index] as string, known)
     if (this.#callers.size > 0) this.#askLater()
   }
 
+  #replyFound(id: string, known: FoundTask): void {
+    if (known.state === 'completed') this.#reply(id, { state: 'completed', answer: JSON.parse(known.result) as Answer })
+    if (known.state === 'dead') this.#replyDead(id, known.task.failures.at(-1)?.message)
+  }
+
   #replyDead(id: string, message = 'Its attempts are used up.'): void {
-    this.#reply(id, { state: 'dead', message, answer: this.#callers.get(id)?.lastAnswer })
+    for (const { settle, lastAnswer } of [...(this.#callers.get(id) ?? [])]) {
+      settle({ state: 'dead', message, answer: lastAnswer })
+    }
   }
 }

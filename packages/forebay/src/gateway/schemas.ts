@@ -17,12 +17,25 @@ const object = (properties: Readonly<Record<string, Schema>>, optional: readonly
 
 const flows = object(Object.fromEntries(FLOWS.map((flow) => [flow, number])))
 
+const rateLimit = { perSecond: number, burst: number, counts: { enum: ['tasks', 'cost'] } } as const
+
 const failure = object({ attempt: whole, at: epochMs, code: text, message: text })
 
 const error = object({ code: text, message: text, todo: text, path: text, retryAfterMs: number }, [
   'path',
   'retryAfterMs',
 ])
+
+const taken = {
+  id: text,
+  status: { enum: ['accepted', 'duplicate'] },
+  spilled: { type: 'boolean', description: 'It lies in the spill until there is room in the queue.' },
+  startsInMs: {
+    type: 'number',
+    description: 'When it is likely to start, from now on; with `Prefer: estimate`, if known.',
+  },
+  position: { type: 'integer', description: 'How many tasks are likely to start before it.' },
+} as const
 
 const storedTask = {
   id: text,
@@ -37,7 +50,7 @@ const storedTask = {
 
 export const SCHEMAS = {
   Error: object({ error }),
-  Accepted: object({ id: text, status: { enum: ['accepted', 'duplicate'] }, statusUrl: text }),
+  Accepted: object({ ...taken, statusUrl: text }, ['spilled', 'startsInMs', 'position']),
   AcceptedMany: object(
     {
       accepted: whole,
@@ -46,7 +59,13 @@ export const SCHEMAS = {
       results: {
         type: 'array',
         description: 'One for each task, in their order.',
-        items: object({ status: { enum: ['accepted', 'duplicate', 'refused'] }, id: text, error }, ['id', 'error']),
+        items: object({ ...taken, status: { enum: ['accepted', 'duplicate', 'refused'] }, error }, [
+          'id',
+          'spilled',
+          'startsInMs',
+          'position',
+          'error',
+        ]),
       },
       error,
     },
@@ -61,11 +80,13 @@ export const SCHEMAS = {
     },
     target: text,
     limits: object({
-      rate: object({ perSecond: number, rampMs: number }),
+      rate: object({ ...rateLimit, also: { type: 'array', items: object(rateLimit) }, rampMs: number }),
       concurrency: whole,
       maxAttempts: whole,
       timeoutMs: number,
       maxDepth: whole,
+      overflow: { enum: ['reject', 'drop-oldest', 'drop-lowest-priority', 'wait', 'spill'] },
+      shedLate: { type: 'boolean' },
     }),
     depth: object({
       ready: whole,
@@ -75,9 +96,11 @@ export const SCHEMAS = {
       oldestReadyAgeMs: { type: ['number', 'null'] },
       bytes: { type: ['number', 'null'] },
     }),
+    spilled: { type: ['integer', 'null'], description: 'How many tasks lie in its spill; null if it has none.' },
     rates: { ...flows, description: 'Per second, over the last ten seconds.' },
     totals: { ...flows, description: 'Since this gateway started.' },
-    waitingCallers: whole,
+    waitingCallers: { type: 'integer', description: 'How many wait for what the target answers.' },
+    waitingProducers: { type: 'integer', description: 'How many tasks wait for room, with `overflow: wait`.' },
   }),
   Task: object(
     {

@@ -1,7 +1,14 @@
 /** Tasks as callers see them. No view shows the values of secret headers that lie in a queued request. */
 
 import type { DeadLetter, FoundTask, StoredTask } from '../backends/queue-service.ts'
-import { isThrough, redactedRequest, type ThroughRequest } from './through-request.ts'
+import type { Enqueued } from '../queue/options.ts'
+import { isThrough, redactedRequest, requestOf } from './through-request.ts'
+
+/** What a caller is told of a task that was taken. */
+export function enqueuedView({ id, status, estimate, spilled }: Enqueued): object {
+  const told = estimate && { startsInMs: Math.round(estimate.startsInMs), position: estimate.position }
+  return { id, status, ...(spilled && { spilled }), ...told }
+}
 
 export function taskView(queue: string, found: FoundTask): object {
   if (found.state === 'completed') {
@@ -27,5 +34,5 @@ function storedView(queue: string, { id, type, attempts, createdAt, priority, ke
 
 function payloadView(task: StoredTask): unknown {
   const payload: unknown = JSON.parse(task.payload)
-  return isThrough(task) ? redactedRequest(payload as ThroughRequest) : payload
+  return isThrough(task) ? redactedRequest(requestOf({ payload, headers: task.headers })) : payload
 }

@@ -1,10 +1,13 @@
 /**
  * A request of the through mode as it lies in the queue: a task whose payload is the request, method, path, headers and
  * body. A task header marks it; callers of `POST .../tasks` cannot set task headers, so nobody can pretend.
+ *
+ * With an `Idempotency-Key` the request's headers lie in a task header: payloads are what tells a repeated request from another
+ * one, and some headers differ each time.
  */
 
 import { ForebayError } from '../errors.ts'
-import type { TaskInput } from '../task.ts'
+import { TASK_BOUNDS, type TaskInput } from '../task.ts'
 import type { BodyText } from './body-text.ts'
 import { type HeaderPair, redactedHeaders } from './headers.ts'
 
@@ -20,16 +23,36 @@ export const THROUGH_TYPE = 'http-request'
 /** Task headers of ours. */
 export const MODE_HEADER = 'forebay-mode'
 export const CALLBACK_HEADER = 'forebay-callback-url'
+const REQUEST_HEADERS = 'forebay-request-headers'
 
 const THROUGH_MODE = 'through'
 
-export function throughTask(request: ThroughRequest, id: string, callbackUrl: string | undefined): TaskInput {
-  return {
-    id,
-    type: THROUGH_TYPE,
-    payload: request,
-    headers: { [MODE_HEADER]: THROUGH_MODE, ...(callbackUrl !== undefined && { [CALLBACK_HEADER]: callbackUrl }) },
+/** @throws ForebayError INVALID_REQUEST if it is known by an `Idempotency-Key` and the headers are too many to lie beside the request. */
+export function throughTask(
+  request: ThroughRequest,
+  id: string,
+  callbackUrl: string | undefined,
+  isKnownByKey: boolean,
+): TaskInput & { readonly id: string } {
+  const { headers, ...withoutHeaders } = request
+  const own = { [MODE_HEADER]: THROUGH_MODE, ...(callbackUrl !== undefined && { [CALLBACK_HEADER]: callbackUrl }) }
+  if (!isKnownByKey) return { id, type: THROUGH_TYPE, payload: request, headers: own }
+  const all = { ...own, [REQUEST_HEADERS]: JSON.stringify(headers) }
+  if (Buffer.byteLength(JSON.stringify(all)) > TASK_BOUNDS.headersBytes) {
+    const message = `A request with an Idempotency-Key has at most about ${TASK_BOUNDS.headersBytes} bytes of headers. Nothing was queued.`
+    throw new ForebayError('INVALID_REQUEST', message)
   }
+  return { id, type: THROUGH_TYPE, payload: withoutHeaders, headers: all }
+}
+
+/** The request of a task of the through mode. */
+export function requestOf(task: {
+  readonly payload: unknown
+  readonly headers: Readonly<Record<string, string>>
+}): ThroughRequest {
+  const beside = task.headers[REQUEST_HEADERS]
+  const request = task.payload as ThroughRequest
+  return beside === undefined ? request : { ...request, headers: JSON.parse(beside) as HeaderPair[] }
 }
 
 export function isThrough(task: { readonly headers: Readonly<Record<string, string>> }): boolean {

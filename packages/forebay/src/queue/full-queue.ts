@@ -1,16 +1,15 @@
 /**
  * What happens at the bound of a queue: who is refused, when to come again, and who was promised a place. It keeps the
- * waiting line and the drain rate, which it measures from the backend's own totals, so that a process that only produces
- * knows it too.
+ * waiting line of those who were refused.
  */
 
 import { createHash } from 'node:crypto'
-import type { Bounds, Depth, NewTask, PushResult, QueueService } from '../backends/queue-service.ts'
+import type { Bounds } from '../backends/queue-service.ts'
 import type { Clock } from '../clock.ts'
 import { ForebayError } from '../errors.ts'
-import { DrainMeter } from '../flow/drain-meter.ts'
 import { WaitingLine } from '../flow/waiting-line.ts'
-import type { TaskInput } from '../task.ts'
+import type { Candidate } from './candidate.ts'
+import type { DepthGauge } from './depth-gauge.ts'
 
 /** The drain rate is measured this often while tasks are being refused. */
 const SAMPLE_EVERY_MS = 500
@@ -19,6 +18,9 @@ const SAMPLE_EVERY_MS = 500
 const GUESSED_DEPTH = 1_000
 const GUESSED_DRAIN_S = 10
 
+/** What is pushed with these can only turn out to be there already. */
+export const NOTHING_FITS: Bounds = { maxDepth: 0 }
+
 interface Identity {
   readonly text: string
   /** Whether it belongs to this task alone. */
@@ -26,72 +28,63 @@ interface Identity {
 }
 
 export class FullQueue {
-  readonly #service: QueueService
-  readonly #bounds: Bounds
+  readonly bounds: Bounds
+  readonly #queue: string
   readonly #clock: Clock
-  readonly #expectedPerSecond: number
+  readonly #gauge: DepthGauge
+  readonly #guessedPerSecond: number
   readonly #line = new WaitingLine()
-  readonly #drain = new DrainMeter()
-  #sampling = false
 
-  /** @param expectedPerSecond The drain rate until it is measured. Default: what empties the whole queue in ten seconds. */
-  constructor(service: QueueService, bounds: Bounds, clock: Clock, expectedPerSecond: number | undefined) {
-    this.#service = service
-    this.#bounds = bounds
+  /** @param bounds With the `overflow` that the backend keeps. */
+  constructor(queue: string, bounds: Bounds, clock: Clock, gauge: DepthGauge) {
+    this.#queue = queue
+    this.bounds = bounds
     this.#clock = clock
-    this.#expectedPerSecond = expectedPerSecond ?? (bounds.maxDepth ?? GUESSED_DEPTH) / GUESSED_DRAIN_S
+    this.#gauge = gauge
+    this.#guessedPerSecond = (bounds.maxDepth ?? GUESSED_DEPTH) / GUESSED_DRAIN_S
   }
 
   get isBounded(): boolean {
-    return this.#bounds.maxDepth !== undefined || this.#bounds.maxBytes !== undefined
+    return this.bounds.maxDepth !== undefined || this.bounds.maxBytes !== undefined
   }
 
-  /** The bounds that hold for this task now: whole for one that was promised a place, less the promised places for others. */
-  boundsFor(input: TaskInput, task: NewTask): Bounds | undefined {
+  /**
+   * The bounds that hold for this task now: whole for one that was promised a place, less the promised places for others.
+   * @param isClosed Whether others go in first: then only promised ones have room.
+   */
+  boundsFor(candidate: Candidate, isClosed: boolean): Bounds | undefined {
     if (!this.isBounded) return undefined
-    const { maxDepth } = this.#bounds
-    if (maxDepth === undefined || this.#line.length === 0) return this.#bounds
-    const now = this.#clock.monotonic()
-    if (this.#line.redeem(now, identify(input, task).text)) return this.#bounds
-    const reserved = this.#line.reserved(now, maxDepth)
-    return reserved === 0 ? this.#bounds : { ...this.#bounds, maxDepth: maxDepth - reserved }
+    const { maxDepth, overflow = 'reject' } = this.bounds
+    if (this.#line.length > 0 && this.#line.redeem(this.#clock.monotonic(), identify(candidate).text))
+      return this.bounds
+    if (isClosed) return NOTHING_FITS
+    // Nothing is kept free by dropping what is there.
+    if (maxDepth === undefined || overflow !== 'reject') return this.bounds
+    const reserved = this.reserved
+    return reserved === 0 ? this.bounds : { ...this.bounds, maxDepth: maxDepth - reserved }
+  }
+
+  /** How many places newcomers may not use now. */
+  get reserved(): number {
+    const { maxDepth } = this.bounds
+    if (maxDepth === undefined || this.#line.length === 0) return 0
+    return this.#line.reserved(this.#clock.monotonic(), maxDepth)
   }
 
   /** The refusal, with the time at which a place will be free for this task. */
-  refuse(input: TaskInput, task: NewTask, full: Extract<PushResult, { status: 'full' }>, queue: string): ForebayError {
-    const { text, unique } = identify(input, task)
-    this.#sample()
-    const perSecond = this.#drain.perSecond || this.#expectedPerSecond
+  refuse(candidate: Candidate, bound: 'depth' | 'bytes'): ForebayError {
+    const { text, unique } = identify(candidate)
+    this.#gauge.lookSoon(SAMPLE_EVERY_MS)
+    const perSecond = this.#gauge.drain.perSecond || this.#guessedPerSecond
     const retryAfterMs = this.#line.promise(this.#clock.monotonic(), text, unique, perSecond)
-    const bound = full.bound === 'depth' ? `${this.#bounds.maxDepth} tasks` : `${this.#bounds.maxBytes} bytes`
-    const message = `Queue "${queue}" is full at ${bound}. The task was not stored; there will be room in ${retryAfterMs / 1_000} s.`
+    const limit = bound === 'depth' ? `${this.bounds.maxDepth} tasks` : `${this.bounds.maxBytes} bytes`
+    const message = `Queue "${this.#queue}" is full at ${limit}. The task was not stored; there will be room in ${retryAfterMs / 1_000} s.`
     return new ForebayError('QUEUE_FULL', message, { retryAfterMs })
   }
-
-  #sample(): void {
-    if (this.#sampling || this.#drain.ageMs(this.#clock.monotonic()) < SAMPLE_EVERY_MS) return
-    this.#sampling = true
-    this.#service
-      .depth()
-      .then(
-        (depth) => {
-          const finished = finishedOf(depth)
-          if (finished !== undefined) this.#drain.sample(this.#clock.monotonic(), finished)
-        },
-        () => undefined, // The enqueue that follows meets the same fault and tells it.
-      )
-      .finally(() => {
-        this.#sampling = false
-      })
-  }
-}
-
-function finishedOf({ totals, dead }: Depth): number | undefined {
-  return totals && totals.completed + totals.expired + totals.dropped + dead
 }
 
 /** A task that comes again is known by the id that its producer gave it, or else by its content. */
-function identify(input: TaskInput, task: NewTask): Identity {
+function identify({ input, task }: Candidate): Identity {
   if (input.id !== undefined) return { text: `id:${input.id}`, unique: true }
   if (input.dedupId !== undefined) return { text: `dedup:${input.dedupId}`, unique: true }
   const hash = createHash('sha1').update(`${task.type}\n${task.key ?? ''}\n${task.payload}`)

@@ -3,36 +3,25 @@
  * tells the truth about each: accepted, duplicate, or refused with a code.
  */
 
-import { openBackend, type OpenOptions } from '../backends/open-backend.ts'
-import type {
-  Bounds,
-  DeadLetters,
-  Depth,
-  FoundTask,
-  NewTask,
-  PushResult,
-  QueueService,
-} from '../backends/queue-service.ts'
+import type { DeadLetters, Depth, FoundTask, NewTask, QueueService } from '../backends/queue-service.ts'
 import type { SharedState } from '../backends/shared-state.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { asForebayError, ForebayError } from '../errors.ts'
 import { Emitter, type Listener } from '../events.ts'
-import { GroupCommit } from '../group-commit.ts'
+import type { StartEstimate } from '../flow/start-estimate.ts'
 import { type RandomSource, systemRandom } from '../random.ts'
-import type { TaskInput } from '../task.ts'
 import { admit, type AdmissionRules } from './admission.ts'
-import { FullQueue } from './full-queue.ts'
-import { type Enqueued, QUEUE_DEFAULTS, type QueueEvents, type QueueOptions } from './options.ts'
+import type { Candidate, Outcome } from './candidate.ts'
+import { checkOptions } from './check-options.ts'
+import { type QueueCounts, Tally } from './counts.ts'
+import { Intake } from './intake.ts'
+import { type Enqueued, type EnqueueOptions, QUEUE_DEFAULTS, type QueueEvents, type QueueOptions } from './options.ts'
+import { openServices, type Services } from './open-services.ts'
 import { newTaskId } from './task-id.ts'
 import { type AnyTaskTypes, checkPayload, type InputOf, type TaskTypes } from './task-types.ts'
 
 /** What became of each task of `enqueueMany`. */
 export type EnqueueResult = Enqueued | { readonly status: 'refused'; readonly error: ForebayError }
-
-interface Admitted {
-  readonly task: NewTask
-  readonly bounds: Bounds | undefined
-}
 
 export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
   readonly name: string
@@ -44,40 +33,61 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
   readonly #coordinator: QueueService | undefined
   readonly #random: RandomSource
   readonly #rules: AdmissionRules
-  readonly #full: FullQueue
+  readonly #intake: Intake
+  readonly #tally = new Tally()
   readonly #events = new Emitter<QueueEvents>()
-  readonly #pushes: GroupCommit<Admitted, PushResult>
   readonly #underWay = new Set<Promise<unknown>>()
   #closed: Promise<void> | undefined
 
-  private constructor(service: QueueService, coordinator: QueueService | undefined, options: QueueOptions<Types>) {
-    this.name = options.name ?? QUEUE_DEFAULTS.name
-    this.service = service
+  private constructor({ service, spill, spilled, coordinator }: Services, options: QueueOptions<Types>) {
+    const { name = QUEUE_DEFAULTS.name, clock = systemClock, random = systemRandom, maxDepth, maxBytes } = options
+    this.name = name
     this.#coordinator = coordinator
     this.types = options.tasks
-    this.clock = options.clock ?? systemClock
-    this.#random = options.random ?? systemRandom
+    this.clock = clock
+    this.#random = random
     this.#rules = {
       backend: service.backend,
       capabilities: service.capabilities,
       maxPayloadBytes: Math.min(
         options.maxPayloadBytes ?? QUEUE_DEFAULTS.maxPayloadBytes,
         service.capabilities.maxPayloadBytes,
+        spill?.capabilities.maxPayloadBytes ?? Number.POSITIVE_INFINITY,
+        // What is larger than the whole queue would never fit.
+        maxBytes ?? Number.POSITIVE_INFINITY,
       ),
       dedupWindowMs: options.dedupWindowMs ?? QUEUE_DEFAULTS.dedupWindowMs,
       now: () => this.clock.now(),
     }
-    const { maxDepth, maxBytes } = options
-    const bounds = { ...(maxDepth !== undefined && { maxDepth }), ...(maxBytes !== undefined && { maxBytes }) }
-    this.#full = new FullQueue(service, bounds, this.clock, options.expectedPerSecond)
-    this.#pushes = new GroupCommit((admitted) => this.#push(admitted))
+    this.#intake = new Intake({
+      queue: name,
+      service,
+      bounds: { ...(maxDepth !== undefined && { maxDepth }), ...(maxBytes !== undefined && { maxBytes }) },
+      overflow: options.overflow ?? 'reject',
+      spill,
+      spilled,
+      shedLate: options.shedLate ?? false,
+      expectedPerSecond: options.expectedPerSecond,
+      clock,
+      random,
+      onReturned: ({ id, type }) => {
+        this.#tally.countFromSpill('returned')
+        this.#events.emit('returned', { id, type })
+      },
+      onExpired: (task) => {
+        this.#tally.countFromSpill('expired')
+        this.#events.emit('expired', { task })
+      },
+      onError: (error, retryInMs) => this.#events.emit('error', { error, retryInMs }),
+    })
+    this.service = this.#intake.service
   }
 
   /**
    * Opens a queue.
    * @param where A backend URL (`sqlite:orders.db`, `memory:`, ...) or a `QueueService` made by hand.
    * @throws ForebayError INVALID_OPTION, INVALID_URL, MISSING_PACKAGE or what the backend says (BACKEND_LOCKED, ...);
-   * UNSUPPORTED if the coordinator has no atomic state either.
+   * UNSUPPORTED if it cannot drop tasks and `overflow` asks for that, or if the coordinator has no atomic state either.
    */
   static async open<Types extends TaskTypes = AnyTaskTypes>(
     where: string | QueueService,
@@ -85,33 +95,37 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
   ): Promise<LoadLevelingQueue<Types>> {
     checkOptions(options)
     const { name = QUEUE_DEFAULTS.name, clock = systemClock, random = systemRandom } = options
-    const opening = { queue: name, clock, random }
-    const service = typeof where === 'string' ? await openBackend(where, opening) : where
-    try {
-      const coordinator = await openCoordinator(options.coordinator, opening)
-      return new LoadLevelingQueue(service, coordinator, options)
-    } catch (thrown) {
-      if (service !== where) await service.close()
-      throw thrown
-    }
+    const { overflow = 'reject', coordinator } = options
+    const services = await openServices({ where, overflow, coordinator }, { queue: name, clock, random })
+    return new LoadLevelingQueue(services, options)
   }
 
   /**
    * Stores a task. Resolves when it is durable, as the backend's README says.
-   * @throws ForebayError INVALID_TASK, INVALID_PAYLOAD, PAYLOAD_TOO_LARGE, QUEUE_FULL (with `retryAfterMs`), ... : then
-   * nothing was stored; or BACKEND_UNAVAILABLE: then nobody knows, and the same `id` again makes no second task.
+   * @throws ForebayError INVALID_TASK, INVALID_PAYLOAD, PAYLOAD_TOO_LARGE, QUEUE_FULL or TOO_LATE (with `retryAfterMs`), ... :
+   * then nothing was stored; or BACKEND_UNAVAILABLE: then nobody knows, and the same `id` again makes no second task.
    */
-  async enqueue(input: InputOf<Types>): Promise<Enqueued> {
-    const [result] = await this.enqueueMany([input])
+  async enqueue(input: InputOf<Types>, options: EnqueueOptions = {}): Promise<Enqueued> {
+    const [result] = await this.enqueueMany([input], options)
     if (result?.status === 'refused') throw result.error
     return result as Enqueued
   }
 
   /** Stores many tasks, each on its own merits, in order; resolves with what became of each. */
-  enqueueMany(inputs: readonly InputOf<Types>[]): Promise<EnqueueResult[]> {
-    const work = this.#enqueueMany(inputs)
+  enqueueMany(inputs: readonly InputOf<Types>[], options: EnqueueOptions = {}): Promise<EnqueueResult[]> {
+    const work = this.#enqueueMany(inputs, options)
     this.#underWay.add(work)
     return work.finally(() => this.#underWay.delete(work))
+  }
+
+  /**
+   * When a task would start that is enqueued now: from what stands before it and the rate at which that goes away, measured
+   * while estimates are asked for. Resolves with undefined if that is not known.
+   */
+  async estimate(task: { readonly key?: string; readonly priority?: number } = {}): Promise<StartEstimate | undefined> {
+    const newcomer = { priority: task.priority ?? 0, ...(task.key !== undefined && { key: task.key }) }
+    await this.#intake.estimates.prepare([newcomer])
+    return this.#intake.estimates.of(newcomer)
   }
 
   /** What all consumers keep together: the coordinator's, or else the backend's own; undefined if there is neither. */
@@ -119,16 +133,32 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
     return (this.#coordinator ?? this.service).shared
   }
 
-  /** How full the queue is. */
+  /** How full the queue is, without what lies in its spill. */
   depth(): Promise<Depth> {
     return this.service.depth()
   }
 
-  /** What is known of a task: undefined once it is completed and no result is kept. Rejects with UNSUPPORTED where the backend cannot look up. */
+  /** How much lies in the spill; undefined if the queue has none. */
+  async spilled(): Promise<Depth | undefined> {
+    return this.#intake.spill?.depth()
+  }
+
+  /** How many tasks wait for room now, in this process, with `overflow: wait`. */
+  get waiting(): number {
+    return this.#intake.waiting
+  }
+
+  /**
+   * What is known of a task: undefined once it is completed and no result is kept. One that lies in the spill is `delayed`.
+   * Rejects with UNSUPPORTED where the backend cannot look up.
+   */
   async find(id: string): Promise<FoundTask | undefined> {
     if (!this.service.capabilities.find) {
       throw new ForebayError('UNSUPPORTED', `The ${this.service.backend} backend cannot look up a task by its id.`)
     }
+    // In this order: on its way back it is in both for a moment, and never in neither.
+    const spilled = await this.#intake.spill?.find(id)
+    if (spilled) return spilled
     const [found] = await this.service.find([id])
     return found
   }
@@ -137,26 +167,50 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
     return this.service.dead
   }
 
+  /** What became of the tasks that this object was handed. */
+  get counts(): QueueCounts {
+    return this.#tally.counts
+  }
+
   /** Calls `listener` at each event; returns what takes it off again. */
   on<Name extends keyof QueueEvents>(name: Name, listener: Listener<QueueEvents[Name]>): () => void {
     return this.#events.on(name, listener)
   }
 
-  /** Waits for enqueues that are under way, then lets go of the backend and the coordinator. Works twice. */
+  /** Ends the waits for room with QUEUE_CLOSED; a full queue refuses at once from now on. `close` does this too. */
+  endWaits(): void {
+    this.#intake.endWaits()
+  }
+
+  /** Ends waits for room with QUEUE_CLOSED, waits for enqueues that are under way, lets go of all backends. Works twice. */
   close(): Promise<void> {
     this.#closed ??= this.#close()
     return this.#closed
   }
 
   async #close(): Promise<void> {
+    this.endWaits()
     await Promise.all(this.#underWay)
+    await this.#intake.close()
     await Promise.all([this.service.close(), this.#coordinator?.close()])
   }
 
-  async #enqueueMany(inputs: readonly InputOf<Types>[]): Promise<EnqueueResult[]> {
+  async #enqueueMany(inputs: readonly InputOf<Types>[], options: EnqueueOptions): Promise<EnqueueResult[]> {
     // All are admitted before the first is stored, so that a slow validator does not change their order.
     const admitted = await Promise.all(inputs.map((input) => this.#admit(input)))
-    return Promise.all(inputs.map((input, index) => this.#store(input, admitted[index] as NewTask | ForebayError)))
+    return Promise.all(
+      inputs.map(async (input, index) => {
+        const task = admitted[index] as NewTask | ForebayError
+        const type = task instanceof ForebayError ? String(input?.type) : task.type
+        const wantsEstimate = options.estimate ?? false
+        return this.#told(
+          type,
+          task instanceof ForebayError
+            ? { status: 'refused', error: task }
+            : await this.#store({ input, task, wantsEstimate }),
+        )
+      }),
+    )
   }
 
   async #admit(input: InputOf<Types>): Promise<NewTask | ForebayError> {
@@ -171,85 +225,29 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
     }
   }
 
-  async #store(input: InputOf<Types>, task: NewTask | ForebayError): Promise<EnqueueResult> {
-    if (task instanceof ForebayError) return this.#refused(input?.type, task)
+  async #store(candidate: Candidate): Promise<Outcome> {
     try {
-      const result = await this.#pushes.add({ task, bounds: this.#full.boundsFor(input, task) })
-      return this.#told(input, task, result)
+      return await this.#intake.add(candidate)
     } catch (thrown) {
-      return this.#refused(task.type, asForebayError(thrown, 'BACKEND_UNAVAILABLE'))
+      return { status: 'refused', error: asForebayError(thrown, 'BACKEND_UNAVAILABLE') }
     }
   }
 
-  #told(input: TaskInput, task: NewTask, result: PushResult): EnqueueResult {
-    switch (result.status) {
-      case 'accepted':
-      case 'duplicate':
-        this.#events.emit(result.status, { id: result.id, type: task.type })
-        return result
-      case 'full':
-        return this.#refused(task.type, this.#full.refuse(input, task, result, this.name))
-      case 'conflict': {
-        const message = `The dedup id "${task.dedup?.id}" belongs to task ${result.id}, which differs. Nothing was stored.`
-        return this.#refused(task.type, new ForebayError('DEDUP_CONFLICT', message, { path: 'dedupId' }))
-      }
+  /** Counts and tells what became of a task. */
+  #told(type: string, outcome: Outcome): EnqueueResult {
+    this.#tally.count(outcome)
+    const { waitedMs } = outcome
+    if (waitedMs !== undefined) this.#events.emit('waited', { type, waitedMs })
+    if (outcome.status === 'refused') {
+      const { error } = outcome
+      this.#events.emit('refused', { type, code: error.code, retryAfterMs: error.retryAfterMs })
+      return { status: 'refused', error }
     }
-  }
-
-  #refused(type: string, error: ForebayError): EnqueueResult {
-    this.#events.emit('refused', { type: String(type), code: error.code, retryAfterMs: error.retryAfterMs })
-    return { status: 'refused', error }
-  }
-
-  /** One push for each set of bounds in the group: nearly always one, two while a waiting line stands. */
-  async #push(admitted: readonly Admitted[]): Promise<PushResult[]> {
-    const groups = new Map<number | undefined, number[]>()
-    admitted.forEach(({ bounds }, index) => {
-      const group = groups.get(bounds?.maxDepth)
-      if (group) group.push(index)
-      else groups.set(bounds?.maxDepth, [index])
-    })
-    const results = new Array<PushResult>(admitted.length)
-    // Who was promised a place goes first.
-    const widestFirst = [...groups].sort(([a = 0], [b = 0]) => b - a)
-    for (const [, indexes] of widestFirst) {
-      const tasks = indexes.map((index) => (admitted[index] as Admitted).task)
-      const pushed = await this.service.push(tasks, (admitted[indexes[0] as number] as Admitted).bounds)
-      indexes.forEach((index, position) => {
-        results[index] = pushed[position] as PushResult
-      })
-    }
-    return results
-  }
-}
-
-async function openCoordinator(
-  where: string | QueueService | undefined,
-  opening: OpenOptions,
-): Promise<QueueService | undefined> {
-  const coordinator = typeof where === 'string' ? await openBackend(where, opening) : where
-  if (!coordinator || coordinator.shared) return coordinator
-  if (coordinator !== where) await coordinator.close()
-  const message = `The ${coordinator.backend} backend can't coordinate: it has no atomic state. Use sqlite, redis or postgres.`
-  throw new ForebayError('UNSUPPORTED', message, { path: 'coordinator' })
-}
-
-function checkOptions(options: QueueOptions<TaskTypes>): void {
-  const { name, maxDepth, maxBytes, maxPayloadBytes, dedupWindowMs, expectedPerSecond } = options
-  if (name !== undefined && !/^[A-Za-z0-9._-]{1,128}$/.test(name)) {
-    throw new ForebayError(
-      'INVALID_OPTION',
-      `"${name}" is no queue name: letters, digits, ".", "_" and "-", at most 128.`,
-      { path: 'name' },
-    )
-  }
-  if (expectedPerSecond !== undefined && !(expectedPerSecond > 0)) {
-    const message = `expectedPerSecond is a number above 0, not ${expectedPerSecond}.`
-    throw new ForebayError('INVALID_OPTION', message, { path: 'expectedPerSecond' })
-  }
-  for (const [path, value] of Object.entries({ maxDepth, maxBytes, maxPayloadBytes, dedupWindowMs })) {
-    if (value !== undefined && !(Number.isInteger(value) && value >= 1)) {
-      throw new ForebayError('INVALID_OPTION', `${path} is a whole number of at least 1, not ${value}.`, { path })
-    }
+    const { id, status } = outcome
+    this.#events.emit(status, { id, type })
+    if (status === 'accepted' && outcome.spilled) this.#events.emit('spilled', { id, type })
+    if (status === 'accepted')
+      for (const gone of outcome.dropped ?? []) this.#events.emit('dropped', { id: gone, by: id })
+    return outcome
   }
 }

@@ -8,15 +8,18 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { asForebayError, ForebayError } from '../../errors.ts'
 import type { EnqueueResult } from '../../queue/load-leveling-queue.ts'
+import type { Enqueued } from '../../queue/options.ts'
 import { TASK_BOUNDS, type TaskInput } from '../../task.ts'
 import { type Endpoint, queueOf } from '../endpoint.ts'
 import { errorBody, retryAfterSeconds } from '../error-reply.ts'
 import type { Gateway } from '../gateway.ts'
 import type { GatewayQueue } from '../gateway-queue.ts'
+import { preferences } from '../headers.ts'
+import { checkDedupId, idempotencyKeyOf, inWordsOfKey, refuseForMany, withKey } from '../idempotency.ts'
 import { parseJson } from '../json-input.ts'
 import { linesOf } from '../raw-body.ts'
 import { ref } from '../schemas.ts'
-import { statusUrl } from '../task-view.ts'
+import { enqueuedView, statusUrl } from '../task-view.ts'
 import { CALLBACK_HEADER } from '../through-request.ts'
 
 const DEFAULT_TYPE = 'task'
@@ -69,6 +72,20 @@ export const postTasks: Endpoint = {
       description: 'Where what becomes of the task is posted, if the queue is configured with `callbacks: true`.',
       schema: { type: 'string', format: 'uri' },
     },
+    {
+      in: 'header',
+      name: 'Idempotency-Key',
+      description:
+        'For one task, not for many: a request that is repeated with its key within `idempotencyWindowMs` is answered with the ' +
+        'id of the first one, and with 409 if its type or payload differ.',
+      schema: { type: 'string' },
+    },
+    {
+      in: 'header',
+      name: 'Prefer',
+      description: '`estimate`: tell when the task is likely to start, where that is known.',
+      schema: { type: 'string' },
+    },
   ],
   body: {
     'application/json': { oneOf: [taskSchema, { type: 'array', items: taskSchema }] },
@@ -80,22 +97,56 @@ export const postTasks: Endpoint = {
       schema: { oneOf: [ref('Accepted'), ref('AcceptedMany')] },
     },
     207: { description: 'Some were refused.', schema: ref('AcceptedMany') },
-    409: { description: 'The dedup id belongs to a different task.', schema: ref('Error') },
+    409: { description: 'The dedup id or Idempotency-Key belongs to a different task.', schema: ref('Error') },
     413: { description: 'Too large; with many tasks, those before it are stored.', schema: ref('Error') },
     415: { description: 'Neither JSON nor NDJSON.', schema: ref('Error') },
     422: { description: 'The payload is no JSON that the queue takes.', schema: ref('Error') },
-    429: { description: 'The queue is full; Retry-After says when it will not be.', schema: ref('Error') },
+    429: {
+      description:
+        'The queue is full, or the task would expire before it could start; Retry-After says when to come again.',
+      schema: ref('Error'),
+    },
   },
   async handle(gateway, request, reply) {
     const queue = queueOf(gateway, request)
     const callbackUrl = callbackUrlOf(queue, request)
+    const { estimate } = preferences(request.headers.prefer?.toString())
+    if (estimate) reply.header('preference-applied', 'estimate')
+    const key = idempotencyKeyOf(request)
     const { body } = request
-    if (body instanceof Readable) return replyMany(reply, await enqueueLines(gateway, queue, body, callbackUrl))
-    if (Array.isArray(body)) return replyMany(reply, await enqueueArray(gateway, queue, body, callbackUrl))
-    const { id, status } = await queue.queue.enqueue(taskOf(body, callbackUrl))
-    const url = statusUrl(queue.name, id)
-    return reply.code(202).header('location', url).send({ id, status, statusUrl: url })
+    const isStream = body instanceof Readable
+    if (isStream || Array.isArray(body)) refuseForMany(key)
+    const intake = { queue, callbackUrl, estimate }
+    if (isStream) return replyMany(reply, await enqueueLines(gateway, intake, body))
+    if (Array.isArray(body)) return replyMany(reply, await enqueueArray(gateway, intake, body))
+    const enqueued = await enqueueOne(intake, body, key)
+    const url = statusUrl(queue.name, enqueued.id)
+    return reply
+      .code(202)
+      .header('location', url)
+      .send({ ...enqueuedView(enqueued), statusUrl: url })
   },
+}
+
+/** Where the tasks of a request go, and what their caller wishes. */
+interface Intake {
+  readonly queue: GatewayQueue
+  readonly callbackUrl: string | undefined
+  readonly estimate: boolean
+}
+
+async function enqueueOne({ queue, callbackUrl, estimate }: Intake, body: unknown, key?: string): Promise<Enqueued> {
+  const task = taskOf(body, callbackUrl)
+  if (key !== undefined && task.dedupId !== undefined) {
+    const message =
+      'The task has a dedupId and the request an Idempotency-Key: one of them is enough. It was not stored.'
+    throw new ForebayError('INVALID_REQUEST', message, { path: 'dedupId' })
+  }
+  try {
+    return await queue.queue.enqueue(key === undefined ? task : withKey(task, key, queue.settings), { estimate })
+  } catch (thrown) {
+    throw inWordsOfKey(thrown, key)
+  }
 }
 
 interface Many {
@@ -104,41 +155,31 @@ interface Many {
   readonly broken?: ForebayError
 }
 
-async function enqueueArray(
-  gateway: Gateway,
-  queue: GatewayQueue,
-  items: readonly unknown[],
-  callbackUrl?: string,
-): Promise<Many> {
+async function enqueueArray(gateway: Gateway, intake: Intake, items: readonly unknown[]): Promise<Many> {
   const { batchTasks } = gateway.config.limits
   if (items.length === 0) throw new ForebayError('INVALID_REQUEST', 'The array is empty: there is nothing to queue.')
   if (items.length > batchTasks) throw tooMany(batchTasks, 'Nothing of it was stored.')
   return {
     results: await enqueueBatch(
-      queue,
-      items.map((item) => () => taskOf(item, callbackUrl)),
+      intake,
+      items.map((item) => () => taskOf(item, intake.callbackUrl)),
     ),
   }
 }
 
-async function enqueueLines(
-  gateway: Gateway,
-  queue: GatewayQueue,
-  stream: Readable,
-  callbackUrl?: string,
-): Promise<Many> {
+async function enqueueLines(gateway: Gateway, intake: Intake, stream: Readable): Promise<Many> {
   const { batchTasks, bodyBytes, streamBytes } = gateway.config.limits
   const results: EnqueueResult[] = []
   let batch: (() => TaskInput)[] = []
   const flush = async () => {
-    results.push(...(await enqueueBatch(queue, batch)))
+    results.push(...(await enqueueBatch(intake, batch)))
     batch = []
   }
   try {
     for await (const line of linesOf(stream, bodyBytes, streamBytes)) {
       const number = results.length + batch.length + 1
       if (number > batchTasks) throw tooMany(batchTasks, 'Those before it are stored.')
-      batch.push(() => taskOf(parseJson(line, `Task ${number}`), callbackUrl))
+      batch.push(() => taskOf(parseJson(line, `Task ${number}`), intake.callbackUrl))
       if (batch.length === BATCH_LINES) await flush()
     }
   } catch (thrown) {
@@ -153,7 +194,10 @@ async function enqueueLines(
 }
 
 /** Queues what can be made; what can't is refused in its place. */
-async function enqueueBatch(queue: GatewayQueue, makers: readonly (() => TaskInput)[]): Promise<EnqueueResult[]> {
+async function enqueueBatch(
+  { queue, estimate }: Intake,
+  makers: readonly (() => TaskInput)[],
+): Promise<EnqueueResult[]> {
   const made = makers.map((make): TaskInput | ForebayError => {
     try {
       return make()
@@ -163,6 +207,7 @@ async function enqueueBatch(queue: GatewayQueue, makers: readonly (() => TaskInp
   })
   const stored = await queue.queue.enqueueMany(
     made.filter((task): task is TaskInput => !(task instanceof ForebayError)),
+    { estimate },
   )
   let next = 0
   return made.map((task) =>
@@ -181,6 +226,7 @@ function taskOf(given: unknown, callbackUrl: string | undefined): TaskInput {
       path,
     })
   }
+  checkDedupId((given as { dedupId?: unknown }).dedupId)
   const headers = callbackUrl === undefined ? undefined : { headers: { [CALLBACK_HEADER]: callbackUrl } }
   const task = given as { readonly payload: unknown; readonly at?: unknown }
   const at = typeof task.at === 'string' ? { at: instantOf(task.at) } : undefined
@@ -226,7 +272,7 @@ function replyMany(reply: FastifyReply, { results, broken }: Many): FastifyReply
     duplicates,
     refused: errors.length,
     results: results.map((result) =>
-      result.status === 'refused' ? { status: 'refused', ...errorBody(result.error) } : result,
+      result.status === 'refused' ? { status: 'refused', ...errorBody(result.error) } : enqueuedView(result),
     ),
     ...(fault && errorBody(fault)),
   })

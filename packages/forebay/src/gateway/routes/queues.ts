@@ -1,17 +1,35 @@
 /** `/v1/queues`: how full the queues are and how they flow; pausing them; changing their limits while they run. */
 
 import { z } from 'zod'
+import type { RateOptions } from '../../consumer/rate-options.ts'
 import { ForebayError } from '../../errors.ts'
 import { checked, type Endpoint, queueOf } from '../endpoint.ts'
 import { queueView } from '../queue-view.ts'
 import { ref } from '../schemas.ts'
 
+const limitFields = {
+  perSecond: z.number().optional(),
+  perMinute: z.number().optional(),
+  perHour: z.number().optional(),
+  burst: z.number().optional(),
+  counts: z.enum(['tasks', 'cost']).optional(),
+}
+
+/** The consumer judges the numbers. */
+const rateChangeSchema = z.strictObject({
+  ...limitFields,
+  also: z.array(z.strictObject(limitFields)).max(10).optional(),
+  rampMs: z.number().optional(),
+})
+
 const limitsSchema = z
   .strictObject({
     rate: z
-      .union([z.number(), z.strictObject({ perSecond: z.number(), rampMs: z.number().optional() })])
+      .union([z.number(), rateChangeSchema])
       .optional()
-      .describe('Starts per second; rampMs is how long the flow climbs after it stood still.'),
+      .describe(
+        'Starts per second, or the fields of the configuration that change; `also` replaces all further limits.',
+      ),
     concurrency: z.int().optional().describe('How many run at once.'),
   })
   .refine(({ rate, concurrency }) => rate !== undefined || concurrency !== undefined, 'rate or concurrency is needed')
@@ -63,9 +81,9 @@ const changeLimits: Endpoint = {
   },
 }
 
-function rateOf(rate: number | { readonly perSecond: number; readonly rampMs?: number | undefined }) {
-  if (typeof rate === 'number') return { perSecond: rate }
-  return { perSecond: rate.perSecond, ...(rate.rampMs !== undefined && { rampMs: rate.rampMs }) }
+/** JSON has no undefined: what is not named is not there. */
+function rateOf(rate: number | z.output<typeof rateChangeSchema>): RateOptions {
+  return (typeof rate === 'number' ? { perSecond: rate } : rate) as RateOptions
 }
 
 const pauseQueue: Endpoint = {

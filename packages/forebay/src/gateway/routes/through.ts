@@ -6,17 +6,20 @@
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { ForebayError } from '../../errors.ts'
+import type { Enqueued, EnqueueOptions } from '../../queue/options.ts'
 import { newTaskId } from '../../queue/task-id.ts'
+import type { TaskInput } from '../../task.ts'
 import type { Answer } from '../answer.ts'
 import { bodyFromText, bodyToText } from '../body-text.ts'
 import { type Endpoint, queueOf } from '../endpoint.ts'
 import type { Gateway } from '../gateway.ts'
 import type { GatewayQueue } from '../gateway-queue.ts'
-import { forwardedHeaders, headerPairs, preferences } from '../headers.ts'
+import { forwardedHeaders, headerPairs, type Preferences, preferences } from '../headers.ts'
+import { idempotencyKeyOf, inWordsOfKey, withKey } from '../idempotency.ts'
 import { readBody } from '../raw-body.ts'
 import type { Reply } from '../reply-desk.ts'
 import { ref } from '../schemas.ts'
-import { statusUrl } from '../task-view.ts'
+import { enqueuedView, statusUrl } from '../task-view.ts'
 import { throughPath, type ThroughRequest, throughTask } from '../through-request.ts'
 import { callbackUrlOf } from './post-tasks.ts'
 
@@ -34,7 +37,8 @@ const shared: Omit<Endpoint, 'path'> = {
       in: 'header',
       name: 'Prefer',
       description:
-        '`respond-async`: answer 202 at once. `wait=N`: wait at most N seconds, within the configured bound.',
+        '`respond-async`: answer 202 at once. `wait=N`: wait at most N seconds, within the configured bound. `estimate`: a 202 ' +
+        'that is answered at once tells when the request is likely to start.',
       schema: { type: 'string' },
     },
     {
@@ -43,11 +47,20 @@ const shared: Omit<Endpoint, 'path'> = {
       description: 'Where the answer is posted, if the queue is configured with `callbacks: true`.',
       schema: { type: 'string', format: 'uri' },
     },
+    {
+      in: 'header',
+      name: 'Idempotency-Key',
+      description:
+        'A request that is repeated with its key within `idempotencyWindowMs` is queued once: it gets the answer of the first ' +
+        'one, or waits for it; 409 if its method, path, query or body differ. Other headers may. It goes on to the target.',
+      schema: { type: 'string' },
+    },
   ],
   body: { '*/*': {} },
   answers: {
     200: { description: "The target's own answer, whatever its status." },
     202: { description: 'It is queued, and its answer can be asked for at Location.', schema: ref('Accepted') },
+    409: { description: 'The Idempotency-Key belongs to a different request.', schema: ref('Error') },
     413: { description: 'The request is too large.', schema: ref('Error') },
     429: { description: 'The queue is full; Retry-After says when it will not be.', schema: ref('Error') },
     502: { description: 'The target gave no answer that could be passed back.', schema: ref('Error') },
@@ -67,28 +80,60 @@ export const through: readonly Endpoint[] = [
 async function handle(gateway: Gateway, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
   const queue = queueOf(gateway, request)
   const callbackUrl = callbackUrlOf(queue, request)
-  const queued = await requestOf(gateway, request)
-  const { respondAsync, wait } = preferences(request.headers.prefer?.toString())
-  const id = newTaskId(gateway.clock, gateway.random)
-  const waitMs = respondAsync
+  const key = idempotencyKeyOf(request)
+  const forwarded = await forwardedRequest(gateway, request)
+  const wishes = preferences(request.headers.prefer?.toString())
+  const waitMs = wishes.respondAsync
     ? 0
-    : Math.min(wait === undefined ? Number.POSITIVE_INFINITY : wait * 1_000, gateway.config.replyWaitMs)
+    : Math.min(wishes.wait === undefined ? Number.POSITIVE_INFINITY : wishes.wait * 1_000, gateway.config.replyWaitMs)
   const left = new AbortController()
   const leave = () => left.abort()
   // A caller that hangs up waits no longer; its task stays queued.
   reply.raw.once('close', leave)
-  const replied = waitMs > 0 ? queue.replies.wait(id, waitMs, left.signal) : Promise.resolve(undefined)
   try {
-    await queue.queue.enqueue(throughTask(queued, id, callbackUrl))
-    reply.header('forebay-task-id', id)
-    return answer(gateway, queue, id, await replied, reply, respondAsync)
+    const id = newTaskId(gateway.clock, gateway.random)
+    const plain = throughTask(forwarded, id, callbackUrl, key !== undefined)
+    const task = key === undefined ? plain : withKey(plain, key, queue.settings)
+    const estimate = wishes.estimate && wishes.respondAsync
+    const { enqueued, replied } = await queueAndWait(queue, task, { estimate }, waitMs, left.signal)
+    reply.header('forebay-task-id', enqueued.id)
+    return answer(gateway, queue, enqueued, replied, reply, wishes)
+  } catch (thrown) {
+    throw inWordsOfKey(thrown, key)
   } finally {
     reply.raw.off('close', leave)
     leave()
   }
 }
 
-async function requestOf(gateway: Gateway, request: FastifyRequest): Promise<ThroughRequest> {
+interface Waited {
+  readonly enqueued: Enqueued
+  /** Undefined: nothing is known within the time. */
+  readonly replied: Reply | undefined
+}
+
+/** Of a request that was queued before, what became of that one. */
+async function queueAndWait(
+  { queue, replies }: GatewayQueue,
+  task: TaskInput & { readonly id: string },
+  options: EnqueueOptions,
+  waitMs: number,
+  signal: AbortSignal,
+): Promise<Waited> {
+  const first = new AbortController()
+  // Before it is queued, so that nothing is missed.
+  const waiting =
+    waitMs > 0 ? replies.wait(task.id, waitMs, AbortSignal.any([signal, first.signal])) : Promise.resolve(undefined)
+  try {
+    const enqueued = await queue.enqueue(task, options)
+    if (enqueued.id === task.id || waitMs === 0) return { enqueued, replied: await waiting }
+    return { enqueued, replied: await replies.waitAgain(enqueued.id, waitMs, signal) }
+  } finally {
+    first.abort()
+  }
+}
+
+async function forwardedRequest(gateway: Gateway, request: FastifyRequest): Promise<ThroughRequest> {
   const path = throughPath(request.raw.url ?? '')
   const body = await readBody(request.raw, gateway.config.limits.bodyBytes)
   const ownToken = gateway.tokens.isOwn(request.headers.authorization)
@@ -99,15 +144,19 @@ async function requestOf(gateway: Gateway, request: FastifyRequest): Promise<Thr
 function answer(
   { config }: Gateway,
   { name }: GatewayQueue,
-  id: string,
+  enqueued: Enqueued,
   replied: Reply | undefined,
   reply: FastifyReply,
-  respondAsync: boolean,
+  { respondAsync, estimate }: Preferences,
 ): FastifyReply {
+  const { id } = enqueued
   if (replied === undefined) {
-    if (respondAsync) reply.header('preference-applied', 'respond-async')
+    if (respondAsync) reply.header('preference-applied', `respond-async${estimate ? ', estimate' : ''}`)
     const url = statusUrl(name, id)
-    return reply.code(202).header('location', url).send({ id, status: 'accepted', statusUrl: url })
+    return reply
+      .code(202)
+      .header('location', url)
+      .send({ ...enqueuedView(enqueued), statusUrl: url })
   }
   if (replied.state === 'expired') throw new ForebayError('TASK_EXPIRED', `Task ${id} expired before it could start.`)
   reply.header('forebay-task-state', replied.state)
