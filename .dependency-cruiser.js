@@ -14,10 +14,22 @@ const MAY_IMPORT = {
   consumer: [...PORT, 'flow/', 'queue/'],
   telemetry: [...PORT, 'flow/', 'queue/', 'consumer/'],
   scaling: [...PORT, 'flow/', 'queue/', 'consumer/', 'telemetry/'],
+  migration: [...PORT, 'flow/'],
   planner: [...PORT, 'flow/', 'queue/', 'consumer/', 'telemetry/'],
   gateway: [...PORT, 'flow/', 'queue/', 'consumer/', 'telemetry/'],
   replay: [...PORT, 'flow/', 'queue/', 'consumer/', 'telemetry/', 'planner/', 'gateway/'],
-  cli: [...PORT, 'flow/', 'queue/', 'consumer/', 'telemetry/', 'scaling/', 'planner/', 'gateway/', 'replay/'],
+  cli: [
+    ...PORT,
+    'flow/',
+    'queue/',
+    'consumer/',
+    'telemetry/',
+    'scaling/',
+    'migration/',
+    'planner/',
+    'gateway/',
+    'replay/',
+  ],
 }
 
 const SRC = '^packages/forebay/src/'

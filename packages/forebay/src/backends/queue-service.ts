@@ -98,6 +98,9 @@ export interface StoredTask {
   readonly priority: number
   readonly key?: string
   readonly cost: number
+  /** As they were pushed. */
+  readonly ordered?: boolean
+  readonly ttlMs?: number
   readonly headers: Readonly<Record<string, string>>
   readonly failures: readonly FailedAttempt[]
 }

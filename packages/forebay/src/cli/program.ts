@@ -6,6 +6,7 @@ import { asForebayError, type ForebayError } from '../errors.ts'
 import { registerDead } from './dead.ts'
 import { EXIT_INTERRUPTED, Interrupted } from './interrupt.ts'
 import { registerInit } from './init.ts'
+import { registerMigrate } from './migrate.ts'
 import { registerReplay } from './replay.ts'
 import { registerServe } from './serve.ts'
 
@@ -22,6 +23,7 @@ export function buildProgram(): Command {
   registerInit(program)
   registerReplay(program)
   registerDead(program)
+  registerMigrate(program)
   return program
 }
 

@@ -62,8 +62,12 @@ export const FORGOTTEN: StoredTask = {
 
 /** The task as it is handed out. */
 export function storedTask(task: NewTask, createdAt: number): StoredTask {
-  const { id, type, payload, priority, key, cost = 1, headers = {} } = task
-  const own = key === undefined ? {} : { key }
+  const { id, type, payload, priority, key, cost = 1, ordered, ttlMs, headers = {} } = task
+  const own = {
+    ...(key === undefined ? {} : { key }),
+    ...(ordered ? { ordered } : {}),
+    ...(ttlMs === undefined ? {} : { ttlMs }),
+  }
   return { id, type, payload, createdAt, attempts: 0, priority, ...own, cost, headers, failures: [] }
 }
 

@@ -11,6 +11,8 @@ interface Head {
   readonly priority?: number
   readonly key?: string
   readonly cost?: number
+  readonly ordered?: boolean
+  readonly ttlMs?: number
   readonly headers?: Readonly<Record<string, string>>
 }
 
@@ -23,12 +25,14 @@ export interface Engines {
   readonly failures: string
 }
 
-export function bodyOf({ type, priority, key, cost, headers, payload }: NewTask): string {
+export function bodyOf({ type, priority, key, cost, ordered, ttlMs, headers, payload }: NewTask): string {
   const head: Head = {
     type,
     ...(priority === 0 ? {} : { priority }),
     ...(key === undefined ? {} : { key }),
     ...(cost === undefined ? {} : { cost }),
+    ...(ordered ? { ordered } : {}),
+    ...(ttlMs === undefined ? {} : { ttlMs }),
     ...(headers === undefined ? {} : { headers }),
   }
   return `${JSON.stringify(head)}\n${payload}`
@@ -39,7 +43,7 @@ export function storedTask(body: string, { id, attempts, createdAt, failures }: 
   const start = body.indexOf('\n') + 1
   // JSON has no line feed within a line, so the next one ends the head.
   const end = body.indexOf('\n', start)
-  const { type, priority = 0, key, cost = 1, headers = {} } = JSON.parse(body.slice(start, end)) as Head
+  const { type, priority = 0, key, cost = 1, ordered, ttlMs, headers = {} } = JSON.parse(body.slice(start, end)) as Head
   return {
     id,
     type,
@@ -49,6 +53,8 @@ export function storedTask(body: string, { id, attempts, createdAt, failures }: 
     priority,
     ...(key === undefined ? {} : { key }),
     cost,
+    ...(ordered ? { ordered } : {}),
+    ...(ttlMs === undefined ? {} : { ttlMs }),
     headers,
     failures: failures === '' ? [] : (JSON.parse(failures) as FailedAttempt[]),
   }

@@ -11,6 +11,8 @@ export interface TaskRow {
   readonly payload: string
   readonly key: string | null
   readonly cost: number
+  readonly ordered: number
+  readonly ttlMs: number | null
   readonly headers: string | null
   readonly createdAt: number
   readonly priority: number
@@ -19,10 +21,10 @@ export interface TaskRow {
 }
 
 export const TASK_COLUMNS =
-  't.seq, t.id, t.type, t.payload, t.key, t.cost, t.headers, t.createdAt, p.priority, p.attempts, p.failures'
+  't.seq, t.id, t.type, t.payload, t.key, t.cost, t.ordered, t.ttlMs, t.headers, t.createdAt, p.priority, p.attempts, p.failures'
 
 export function storedTask(row: TaskRow): StoredTask {
-  const { id, type, payload, key, cost, headers, createdAt, priority, attempts } = row
+  const { id, type, payload, key, cost, ordered, ttlMs, headers, createdAt, priority, attempts } = row
   return {
     id,
     type,
@@ -32,6 +34,8 @@ export function storedTask(row: TaskRow): StoredTask {
     priority,
     ...(key === null ? {} : { key }),
     cost,
+    ...(ordered ? { ordered: true } : {}),
+    ...(ttlMs === null ? {} : { ttlMs }),
     headers: headers === null ? {} : (JSON.parse(headers) as Record<string, string>),
     failures: failuresOf(row.failures),
   }
