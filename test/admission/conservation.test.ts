@@ -56,6 +56,8 @@ const step = fc.oneof(
   { arbitrary: fc.record({ act: fc.constantFrom('redrive' as const, 'dropDead' as const) }), weight: 1 },
 )
 
+type Step = typeof step extends fc.Arbitrary<infer One> ? One : never
+
 let runs = 0
 
 interface Scene {
@@ -86,7 +88,7 @@ function settlementOf(claim: Claim, outcome: string): Settlement | undefined {
   }
 }
 
-async function conserves(policy: Policy, { clock, open }: Scene, steps: readonly fc.TypeOf<typeof step>[]) {
+async function conserves(policy: Policy, { clock, open }: Scene, steps: readonly Step[]) {
   const overflow = overflowOf(policy, policy === 'spill' ? await open('spill') : undefined)
   const bounds = { maxDepth: 4, maxBytes: 80 }
   // These look when the queue is closed.

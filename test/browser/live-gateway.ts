@@ -11,6 +11,7 @@ import { FlowMeter } from '../../packages/forebay/src/gateway/flow-meter.ts'
 import { registerLive } from '../../packages/forebay/src/gateway/live.ts'
 import { registerPage } from '../../packages/forebay/src/gateway/page.ts'
 import { LoadLevelingQueue } from '../../packages/forebay/src/queue/load-leveling-queue.ts'
+import type { Overflow } from '../../packages/forebay/src/queue/overflow.ts'
 
 export interface LiveGateway {
   readonly url: string
@@ -22,9 +23,9 @@ export interface LiveGateway {
 /** @param name What the page is to call its one queue, whatever characters are in it. */
 export async function startLiveGateway(
   options: ConsumerOptions,
-  { name = 'orders', port = 0, maxDepth = 1_000 } = {},
+  { name = 'orders', port = 0, maxDepth = 1_000, overflow = 'reject' as Overflow } = {},
 ): Promise<LiveGateway> {
-  const queue = await LoadLevelingQueue.open('memory:', { maxDepth })
+  const queue = await LoadLevelingQueue.open('memory:', { maxDepth, overflow })
   const consumer = new LeveledConsumer(queue, handle, options)
   const flow = new FlowMeter(queue, consumer, systemClock)
   const app = fastify()

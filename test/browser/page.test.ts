@@ -70,6 +70,20 @@ describe.skipIf(!existsSync(CHROMIUM))('the live page', () => {
     expect(complaints).toEqual([])
   })
 
+  test('shows what spilled, and what expired, where something did', async () => {
+    const overflow = { policy: 'spill', to: 'memory:' } as const
+    gateway = await startLiveGateway({ rate: { perSecond: 20, rampMs: 0 }, concurrency: 8 }, { maxDepth: 10, overflow })
+    const page = await open(gateway)
+    expect(await page.locator('.totals').textContent()).not.toMatch(/Spilled|Expired|Dropped/)
+    await gateway.queue.enqueueMany(numbers(30))
+    await gateway.queue.enqueue({ type: 'order', payload: 1, ttlMs: 1 })
+    await expect.poll(() => total(page, 'Spilled'), { timeout: 5_000 }).toBe(21)
+    await expect.poll(() => total(page, 'Expired'), { timeout: 10_000 }).toBe(1)
+    expect(await page.locator('.totals').textContent()).not.toContain('Dropped')
+    await page.screenshot({ path: join(ROOT, '.tmp/page-spilled.png'), fullPage: true })
+    expect(complaints).toEqual([])
+  })
+
   test('pauses and resumes a queue', async () => {
     gateway = await startLiveGateway({ rate: { perSecond: 20 } })
     const page = await open(gateway)

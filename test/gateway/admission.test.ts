@@ -30,9 +30,9 @@ describe('overflow', () => {
       while (!isThere) await clock.advance(1)
       return noted
     }
-    const [second, third] = [post(gateway, { payload: 2 }), post(gateway, { payload: 3 })].map((sent) =>
-      sent.then((r) => r),
-    )
+    // A request is not sent before somebody asks for its answer.
+    const send = async (payload: number) => await post(gateway, { payload })
+    const [second, third] = [send(2), send(3)]
     await clock.advance(0)
     while (queue?.waiting !== 2) await clock.advance(1)
     const [claim] = (await queue?.service.claim({ max: 1, leaseMs: 60_000, waitMs: 0 })) ?? []

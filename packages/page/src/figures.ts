@@ -4,10 +4,13 @@ export interface FlowCounts {
   readonly offered: number
   readonly accepted: number
   readonly refused: number
+  readonly spilled: number
   readonly started: number
   readonly completed: number
   readonly retried: number
   readonly dead: number
+  readonly expired: number
+  readonly dropped: number
 }
 
 export type QueueState = 'running' | 'paused' | 'stopping' | 'stopped'

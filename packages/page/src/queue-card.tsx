@@ -143,14 +143,24 @@ function Row({ title, figure, unit, note, chart, times, showTimes = false }: Row
   )
 }
 
+type TotalsRow = readonly [string, string, boolean?]
+
+/** What most queues never do is shown by those that have. */
+function unlessNone(term: string, total: number, alarming = false): readonly TotalsRow[] {
+  return total > 0 ? [[term, count(total), alarming]] : []
+}
+
 function Totals({ figures: { depth, totals } }: { figures: QueueFigures }) {
-  const rows: readonly (readonly [string, string, boolean?])[] = [
+  const rows: readonly TotalsRow[] = [
     ['Accepted', count(totals.accepted)],
     ['Completed', count(totals.completed)],
     ['In flight', count(depth?.inFlight)],
     ['Delayed', count(depth?.delayed)],
     ['Retried', count(totals.retried)],
     ['Refused', count(totals.refused)],
+    ...unlessNone('Spilled', totals.spilled),
+    ...unlessNone('Expired', totals.expired),
+    ...unlessNone('Dropped', totals.dropped, true),
     ['Dead letters', count(depth?.dead), (depth?.dead ?? 0) > 0],
   ]
   return (
