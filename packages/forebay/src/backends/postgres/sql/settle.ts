@@ -9,7 +9,7 @@ const BIT = `(u.token & ${GRANT_SIZE - 1})::integer`
 
 /** Those of the batch that are held: to be used on grants that are locked. */
 const HELD = (s: string): string => `
-        JOIN ${s}.grants g ON g.id = ${GRANT} AND g.queue = q AND (g.open >> ${BIT}) & 1 = 1
+        JOIN ${s}.grants g ON g.id = ${GRANT} AND g.queue + 0 = q AND (g.open >> ${BIT}) & 1 = 1
           AND coalesce(g.ends[${BIT} + 1], g.lease_end) > now
         JOIN ${s}.tasks t ON t.seq = g.seqs[${BIT} + 1] AND t.id = u.id`
 
