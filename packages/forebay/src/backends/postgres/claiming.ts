@@ -6,14 +6,13 @@ import { storedTask, type TaskColumns } from './task-rows.ts'
 
 export type ClaimRow = [
   id: string | null,
-  seq: string,
   token: string,
-  rank: number,
   waited: number,
   expired: boolean,
   ...task: TaskColumns,
   dueIn: number | null,
   low: number | null,
+  last: number | null,
   seen: number,
   took: number,
 ]
@@ -32,19 +31,24 @@ export interface Granted {
 }
 
 export function grantedOf(rows: readonly ClaimRow[]): Granted {
-  const grants = rows.slice(0, -1).sort((a, b) => a[3] - b[3] || Number(a[1]) - Number(b[1]))
-  const [dueIn, low, seen, took] = (rows.at(-1) as ClaimRow).slice(15) as [number | null, number | null, number, number]
+  const end = (rows.at(-1) as ClaimRow).slice(13) as [number | null, number | null, number | null, number, number]
+  const [dueIn, low, last, seen, tookMs] = end
   return {
-    claims: grants.map(claimOf),
-    lastRank: grants.at(-1)?.[3],
+    claims: rows.slice(0, -1).sort(byToken).map(claimOf),
+    lastRank: last ?? undefined,
     dueInMs: dueIn ?? undefined,
     low: low ?? undefined,
     seen,
-    tookMs: took,
+    tookMs,
   }
 }
 
-function claimOf([stored, , token, , waited, expired, ...rest]: ClaimRow): Claim {
+/** By number; those of one answer nearly always have as many digits. */
+function byToken([, a]: ClaimRow, [, b]: ClaimRow): number {
+  return a.length - b.length || (a < b ? -1 : 1)
+}
+
+function claimOf([stored, token, waited, expired, ...rest]: ClaimRow): Claim {
   const id = fromStored(stored as string)
   const task = storedTask(id, rest.slice(0, 9) as TaskColumns)
   // The server's clock may have been set back.

@@ -20,7 +20,8 @@ const MOST_AT_ONCE = 5_000
 
 export interface PostgresClaimsOptions {
   readonly clock: Clock
-  readonly ask: (max: number, leaseMs: number) => Promise<Granted>
+  /** @param shares How many each of those who wait may have. */
+  readonly ask: (shares: readonly number[], leaseMs: number) => Promise<Granted>
   /** Whether announcements are heard. */
   readonly isHearing: () => boolean
 }
@@ -82,14 +83,17 @@ export class PostgresClaims {
 
   /** Asks for claims of the same lease; answers when the next task falls due. */
   async #askFor(waiters: readonly Waiter[]): Promise<number> {
-    const [{ request }] = waiters as [Waiter]
-    const wanted = waiters.reduce((sum, waiter) => sum + waiter.request.max, 0)
+    const shares: number[] = []
+    for (let left = MOST_AT_ONCE; left > 0 && shares.length < waiters.length; left -= shares.at(-1) as number) {
+      shares.push(Math.min(left, (waiters[shares.length] as Waiter).request.max))
+    }
+    const leaseMs = (waiters[0] as Waiter).request.leaseMs
     try {
-      const { claims, dueInMs } = await this.#options.ask(Math.min(wanted, MOST_AT_ONCE), request.leaseMs)
+      const { claims, dueInMs } = await this.#options.ask(shares, leaseMs)
       let at = 0
-      for (const waiter of waiters) waiter.finish(claims.slice(at, (at += waiter.request.max)))
-      // Who got nothing because others before it took all that one answer holds asks again.
-      if (claims.length === MOST_AT_ONCE && wanted > MOST_AT_ONCE) this.#askAgain = true
+      for (const [index, waiter] of waiters.entries()) waiter.finish(claims.slice(at, (at += shares[index] ?? 0)))
+      // Others took all that one answer holds.
+      if (shares.length < waiters.length) this.#askAgain = true
       return dueInMs ?? Number.POSITIVE_INFINITY
     } catch (thrown) {
       for (const waiter of waiters) waiter.fail(asForebayError(thrown))

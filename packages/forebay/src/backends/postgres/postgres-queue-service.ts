@@ -22,7 +22,7 @@ import type {
   SettleResult,
 } from '../queue-service.ts'
 import type { SharedState } from '../shared-state.ts'
-import { textArray } from './array-params.ts'
+import { int4Array, textArray } from './array-params.ts'
 import { applyToCell } from './cells.ts'
 import { channelOf } from './channel.ts'
 import { ClaimStart } from './claim-start.ts'
@@ -140,7 +140,7 @@ export class PostgresQueueService implements QueueService {
     this.#checkOpen()
     const asked = askable(settlements.map(({ claim }) => claim))
     if (asked.length === 0) return settleResults(settlements.length, [], null)
-    const [row] = await this.#call('settle', settleParameters(asked.map((index) => settlements[index] as Settlement)))
+    const [row] = await this.#call('settle', settleParameters(asked, settlements))
     const [held, woken, low] = row as SettleRow
     if (woken) this.#tell(low ?? Number.POSITIVE_INFINITY)
     this.#upkeep.count()
@@ -150,10 +150,9 @@ export class PostgresQueueService implements QueueService {
   async extend(claims: readonly ClaimRef[], leaseMs: number): Promise<ExtendResult[]> {
     this.#checkOpen()
     const asked = askable(claims)
-    if (asked.length === 0) return extendResults(claims, [], null)
-    const refs = refParameters(asked.map((index) => claims[index] as ClaimRef))
-    const [row] = await this.#call('extend', [...refs, leaseMs])
-    return extendResults(claims, asked, (row as [string[] | null])[0])
+    if (asked.length === 0) return extendResults(claims.length, [], null)
+    const [row] = await this.#call('extend', [...refParameters(asked), leaseMs])
+    return extendResults(claims.length, asked, (row as [string[] | null])[0])
   }
 
   async depth(): Promise<Depth> {
@@ -198,15 +197,15 @@ export class PostgresQueueService implements QueueService {
     return results
   }
 
-  readonly #ask = async (max: number, leaseMs: number): Promise<Granted> => {
+  readonly #ask = async (shares: readonly number[], leaseMs: number): Promise<Granted> => {
     const at = this.#clock.monotonic()
     const start = this.#start.at(at)
-    const rows = await this.#call('claim', [max, leaseMs, start.rank, start.since])
+    const rows = await this.#call('claim', [int4Array(shares), leaseMs, start.rank, start.since])
     const granted = grantedOf(rows as ClaimRow[])
-    const { claims, lastRank, low, seen, tookMs } = granted
+    const { claims, dueInMs, lastRank, low, seen, tookMs } = granted
     this.#start.looked({ start, at, tookMs, granted: claims.length, lastRank, seen })
     // What fell due and was not granted here is for others who wait; those must know when new leases end, too.
-    if (low !== undefined && claims.length === max) this.#news.tell(low, this.#onWork)
+    if (low !== undefined && dueInMs === undefined) this.#news.tell(low, this.#onWork)
     return granted
   }
 

@@ -1,44 +1,49 @@
 /** Settlements and extensions as calls of the functions, and their answers as results. */
 
-import type { DeadReason, FailedAttempt } from '../../task.ts'
+import type { DeadReason, FailedAttempt, TaskId } from '../../task.ts'
 import type { ClaimRef, ExtendResult, KeptResult, Settlement, SettleResult } from '../queue-service.ts'
 import { float8Array, int2Array, int8Array, textArray, unlessEmpty } from './array-params.ts'
 import { toStored } from './stored-text.ts'
+import { grantsOf, readToken } from './token.ts'
 
 const OUTCOME = { complete: 0, expire: 1, retry: 2, release: 3, dead: 4 } as const
 
-const LARGEST_TOKEN = 2n ** 63n - 1n
+/** A claim that the server is asked about: its place in the batch, and its token. */
+export interface Asked {
+  readonly index: number
+  readonly id: TaskId
+  readonly token: bigint
+}
 
-/**
- * Which of a batch the server is asked about: those whose tokens can be good, none twice, in the order of their ids, so that two
- * batches never wait for each other's rows.
- */
-export function askable(claims: readonly ClaimRef[]): number[] {
+/** Of a batch, those whose tokens can be good, none twice. */
+export function askable(claims: readonly ClaimRef[]): Asked[] {
   const seen = new Set<string>()
-  const indexes: number[] = []
-  claims.forEach(({ id, token }, index) => {
-    const name = `${token} ${id}`
-    if (!/^\d{1,19}$/.test(token) || BigInt(token) > LARGEST_TOKEN || seen.has(name)) return
+  const asked: Asked[] = []
+  for (const [index, { id, token: text }] of claims.entries()) {
+    const token = readToken(text)
+    const name = `${text} ${id}`
+    if (token === undefined || seen.has(name)) continue
     seen.add(name)
-    indexes.push(index)
-  })
-  const idOf = (index: number) => (claims[index] as ClaimRef).id
-  return indexes.sort((a, b) => (idOf(a) < idOf(b) ? -1 : 1))
+    asked.push({ index, id, token })
+  }
+  return asked
 }
 
-/** The ids and the tokens of those claims, as the first two parameters after the queue's number. */
-export function refParameters(claims: readonly ClaimRef[]): [Buffer, Buffer] {
-  return [textArray(claims.map(({ id }) => toStored(id))), int8Array(claims.map(({ token }) => BigInt(token)))]
+/** The first three parameters after the queue's number. */
+export function refParameters(asked: readonly Asked[]): [grants: Buffer, ids: Buffer, tokens: Buffer] {
+  const tokens = asked.map(({ token }) => token)
+  return [int8Array(grantsOf(tokens)), textArray(asked.map(({ id }) => toStored(id))), int8Array(tokens)]
 }
 
-export function settleParameters(settlements: readonly Settlement[]): unknown[] {
+export function settleParameters(asked: readonly Asked[], batch: readonly Settlement[]): unknown[] {
+  const settlements = asked.map(({ index }) => batch[index] as Settlement)
   const outcomes = settlements.map(({ outcome }) => OUTCOME[outcome])
   const isPlain = outcomes.every((outcome) => outcome === OUTCOME.complete)
   const details = settlements.map(detailsOf)
   const texts = (of: (one: Details) => string | undefined) => unlessEmpty(details.map(of), textArray)
   const numbers = (of: (one: Details) => number | undefined) => unlessEmpty(details.map(of), float8Array)
   return [
-    ...refParameters(settlements.map(({ claim }) => claim)),
+    ...refParameters(asked),
     isPlain ? undefined : int2Array(outcomes),
     numbers(({ delayMs }) => delayMs),
     texts(({ failure }) => failure && JSON.stringify(failure)),
@@ -74,25 +79,20 @@ function detailsOf(settlement: Settlement): Details {
 export type SettleRow = [held: string[] | null, woken: boolean, low: number | null]
 
 /** @param held Places in the asked ones, from 1; null: all. */
-export function settleResults(count: number, asked: readonly number[], held: readonly string[] | null): SettleResult[] {
+export function settleResults(count: number, asked: readonly Asked[], held: readonly string[] | null): SettleResult[] {
   const results = new Array<SettleResult>(count).fill({ status: 'stale' })
-  for (const index of heldOf(asked, held)) results[index] = { status: 'settled' }
+  for (const { index } of heldOf(asked, held)) results[index] = { status: 'settled' }
   return results
 }
 
 /** @param held Places in the asked ones, from 1; null: none. */
-export function extendResults(
-  claims: readonly ClaimRef[],
-  asked: readonly number[],
-  held: readonly string[] | null,
-): ExtendResult[] {
-  const results = new Array<ExtendResult>(claims.length).fill({ status: 'stale' })
-  for (const index of heldOf(asked, held ?? [])) {
-    results[index] = { status: 'extended', token: (claims[index] as ClaimRef).token }
-  }
+export function extendResults(count: number, asked: readonly Asked[], held: readonly string[] | null): ExtendResult[] {
+  const results = new Array<ExtendResult>(count).fill({ status: 'stale' })
+  for (const { index, token } of heldOf(asked, held ?? []))
+    results[index] = { status: 'extended', token: String(token) }
   return results
 }
 
-function heldOf(asked: readonly number[], held: readonly string[] | null): readonly number[] {
-  return held === null ? asked : held.map((place) => asked[Number(place) - 1] as number)
+function heldOf(asked: readonly Asked[], held: readonly string[] | null): readonly Asked[] {
+  return held === null ? asked : held.map((place) => asked[Number(place) - 1] as Asked)
 }

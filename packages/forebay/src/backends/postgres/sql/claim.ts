@@ -1,13 +1,20 @@
 /** Grants tasks: what has fallen due is made ready, then the first ones by rank are leased under new tokens. */
 
+import { GRANT_BITS, GRANT_SIZE } from '../token.ts'
 import { NOW, routine } from './routine.ts'
 
 /** So many tasks that fell due are made ready at a time: bounds the time of a claim when very many fall due at once. */
 const PROMOTED_AT_ONCE = 5_000
 
+/** The place in a grant of each of its tasks that is not settled yet, and when its lease ends. */
+export const OPEN = (grant: string): string => `LATERAL (
+        SELECT b.bit, ${grant}.seqs[b.bit + 1] AS seq, coalesce(${grant}.ends[b.bit + 1], ${grant}.lease_end) AS lease_end
+          FROM generate_series(0, cardinality(${grant}.seqs) - 1) b (bit) WHERE (${grant}.open >> b.bit) & 1 = 1
+      )`
+
 /**
- * `promote`: makes ready what has fallen due: delays that are over and leases that have ended. Of a lease that was extended only
- * the time to look again is moved. Answers the least rank of what became ready.
+ * `promote`: makes ready what has fallen due: delays that are over and leases that have ended, of which the attempt stays
+ * counted. Answers the least rank of what became ready.
  *
  * @param since Looks at nothing that was to be looked at before: see claim-start.ts.
  */
@@ -19,83 +26,120 @@ const promote = (s: string): string =>
   DECLARE
     delayed integer;
     low float8;
-    low_lapsed float8;
+    one record;
+    lapsed record;
   BEGIN
     WITH due AS (
-      SELECT p.ctid AS at FROM ${s}.places p WHERE p.queue = q AND p.state = 1 AND p.place > since AND p.place <= now
-        ORDER BY p.place LIMIT ${PROMOTED_AT_ONCE} FOR UPDATE SKIP LOCKED
+      SELECT w.ctid AS at FROM ${s}.waiting w WHERE w.queue = q AND w.state = 1 AND w.place > since AND w.place <= now
+        ORDER BY w.place, w.seq LIMIT ${PROMOTED_AT_ONCE} FOR UPDATE SKIP LOCKED
     ), woken AS (
-      UPDATE ${s}.places p SET state = 0, place = p.rank, odd = true FROM due WHERE p.ctid = due.at RETURNING p.rank
+      UPDATE ${s}.waiting w SET state = 0, place = w.rank, odd = true FROM due WHERE w.ctid = due.at RETURNING w.rank
     )
     SELECT count(*), min(rank) INTO delayed, low FROM woken;
-    WITH due AS (
-      SELECT p.ctid AS at FROM ${s}.places p WHERE p.queue = q AND p.state = 2 AND p.place > since AND p.place <= now
-        ORDER BY p.place LIMIT ${PROMOTED_AT_ONCE} FOR UPDATE SKIP LOCKED
-    ), lapsed AS (
-      UPDATE ${s}.places p SET state = 0, place = p.rank, odd = true, due = p.lease_end, token = 0
-        FROM due WHERE p.ctid = due.at AND p.lease_end <= now RETURNING p.rank
-    ), extended AS (
-      UPDATE ${s}.places p SET place = p.lease_end FROM due WHERE p.ctid = due.at AND p.lease_end > now
-    )
-    SELECT min(rank) INTO low_lapsed FROM lapsed;
     IF delayed > 0 THEN
       INSERT INTO ${s}.changes (queue, delayed) VALUES (q, -delayed);
     END IF;
-    RETURN least(low, low_lapsed);
+
+    FOR one IN
+      SELECT g.* FROM ${s}.grants g WHERE g.queue = q AND g.look_at > since AND g.look_at <= now
+        ORDER BY g.look_at LIMIT ${Math.ceil(PROMOTED_AT_ONCE / GRANT_SIZE)} FOR UPDATE SKIP LOCKED
+    LOOP
+      WITH ended AS MATERIALIZED (SELECT o.* FROM ${OPEN('one')} o WHERE o.lease_end <= now), counted AS (
+        UPDATE ${s}.tasks t SET attempts = t.attempts + 1 FROM ended e WHERE t.seq = e.seq RETURNING t.seq, t.rank, e.lease_end
+      ), back AS (
+        INSERT INTO ${s}.waiting (queue, state, odd, seq, place, due, rank)
+          SELECT q, 0, true, c.seq, c.rank, c.lease_end, c.rank FROM counted c
+      )
+      SELECT (SELECT min(c.rank) FROM counted c) AS low, count(*) AS count, coalesce(bit_or(1::bigint << e.bit), 0) AS mask
+        INTO lapsed FROM ended e;
+      low := least(low, lapsed.low);
+      IF lapsed.count = one.size THEN
+        DELETE FROM ${s}.grants g WHERE g.id = one.id;
+      ELSE
+        UPDATE ${s}.grants g SET open = g.open & ~lapsed.mask, size = g.size - lapsed.count,
+            look_at = (SELECT min(o.lease_end) FROM ${OPEN('g')} o WHERE o.lease_end > now)
+          WHERE g.id = one.id;
+      END IF;
+    END LOOP;
+    RETURN low;
   END`,
   )
 
+const IS_DUE = (s: string): string => `
+      EXISTS (SELECT FROM ${s}.waiting w WHERE w.queue = q AND w.state = 1 AND w.place > since AND w.place <= now)
+      OR EXISTS (SELECT FROM ${s}.grants g WHERE g.queue = q AND g.look_at > since AND g.look_at <= now)`
+
 /**
- * `claim`: a row for each grant, in no order, and then one without an id: in how many milliseconds the next task falls due, if
- * fewer were granted than asked for; the least rank of what was made ready; until when all that fell due was seen to; how long it
- * all took, without the commit.
+ * `claim`: a row for each grant, its tokens rising in the queue's order, and then one without an id: in how many milliseconds the
+ * next task falls due, if fewer were granted than asked for; the least rank of what was made ready; the rank of the last grant;
+ * until when all that fell due was seen to; how long it all took, without the commit.
  *
+ * @param shares How many each of those who wait may have, at most: no two of them hold tasks of one grant.
  * @param start Grants nothing of a lower rank, unless it became ready in this call; `since`: see `promote`.
  */
-const claimOne = (s: string): string =>
+const claimShares = (s: string): string =>
   routine(
-    `${s}.claim(q integer, most integer, lease_ms float8, start float8, since float8)`,
+    `${s}.claim(q integer, shares integer[], lease_ms float8, start float8, since float8)`,
     `TABLE (
-      id text, seq bigint, token bigint, rank float8, waited float8, expired boolean, attempts integer, failures text[],
-      created_at float8, priority integer, cost float8, type text, key text, headers text, payload text,
-      due_in float8, low float8, seen float8, took float8
+      id text, token bigint, waited float8, expired boolean, attempts integer, failures text[], created_at float8,
+      priority integer, cost float8, type text, key text, headers text, payload text,
+      due_in float8, low float8, last float8, seen float8, took float8
     )`,
     `
   DECLARE
     now constant float8 := ${NOW};
+    most constant bigint := (SELECT sum(u) FROM unnest(shares) u);
+    places tid[];
+    seqs bigint[];
+    dues float8[];
+    tokens bigint[] := '{}';
     granted integer;
+    share integer;
+    done integer := 0;
+    stop integer;
+    size integer;
+    number bigint;
   BEGIN
-    IF EXISTS (SELECT FROM ${s}.places p WHERE p.queue = q AND p.state = 1 AND p.place > since AND p.place <= now)
-      OR EXISTS (SELECT FROM ${s}.places p WHERE p.queue = q AND p.state = 2 AND p.place > since AND p.place <= now)
-    THEN
+    IF ${IS_DUE(s)} THEN
       low := ${s}.promote(q, now, since);
-      IF EXISTS (SELECT FROM ${s}.places p WHERE p.queue = q AND p.state = 1 AND p.place > since AND p.place <= now)
-        OR EXISTS (SELECT FROM ${s}.places p WHERE p.queue = q AND p.state = 2 AND p.place > since AND p.place <= now)
-      THEN
+      IF ${IS_DUE(s)} THEN
         seen := since;
       END IF;
     END IF;
-    RETURN QUERY
-    WITH first AS (
-      SELECT p.ctid AS at FROM ${s}.places p WHERE p.queue = q AND p.state = 0 AND p.place >= least(start, low)
-        ORDER BY p.place, p.seq LIMIT most FOR UPDATE SKIP LOCKED
-    ), taken AS (
-      UPDATE ${s}.places p SET state = 2, place = now + lease_ms, lease_end = now + lease_ms, attempts = p.attempts + 1,
-          token = nextval('${s}.grants') * 1048576 + floor(random() * 1048576)::bigint
-        FROM first WHERE p.ctid = first.at
-        RETURNING p.id, p.seq, p.token, p.rank, now - p.due AS waited, coalesce(p.expires_at <= now, false) AS expired,
-          p.attempts, p.failures
-    )
-    SELECT p.id, p.seq, p.token, p.rank, p.waited, p.expired, p.attempts, p.failures,
-        t.created_at, t.priority, t.cost, t.type, t.key, t.headers, t.payload, NULL::float8, NULL::float8, NULL::float8, NULL::float8
-      FROM taken p JOIN ${s}.tasks t ON t.seq = p.seq;
-    GET DIAGNOSTICS granted = ROW_COUNT;
+    SELECT array_agg(f.at), array_agg(f.seq), array_agg(f.due), max(f.place) INTO places, seqs, dues, last
+      FROM (
+        SELECT w.ctid AS at, w.seq, w.due, w.place FROM ${s}.waiting w
+          WHERE w.queue = q AND w.state = 0 AND w.place >= least(start, low)
+          ORDER BY w.place, w.seq LIMIT most FOR UPDATE SKIP LOCKED
+      ) f;
+    granted := coalesce(cardinality(seqs), 0);
+    IF granted > 0 THEN
+      DELETE FROM ${s}.waiting w WHERE w.ctid = ANY (places);
+      FOREACH share IN ARRAY shares LOOP
+        stop := least(done + share, granted);
+        WHILE done < stop LOOP
+          size := least(${GRANT_SIZE}, stop - done);
+          number := nextval('${s}.grant_numbers') << 20 | floor(random() * 1048576)::bigint;
+          INSERT INTO ${s}.grants (id, queue, look_at, lease_end, size, open, seqs)
+            VALUES (number, q, now + lease_ms, now + lease_ms, size,
+              CASE WHEN size = 64 THEN -1 ELSE (1::bigint << size) - 1 END, seqs[done + 1:done + size]);
+          tokens := tokens || ARRAY(SELECT number << ${GRANT_BITS} | b FROM generate_series(0, size - 1) b);
+          done := done + size;
+        END LOOP;
+      END LOOP;
+      RETURN QUERY
+      SELECT t.id, u.token, now - u.due, coalesce(t.expires_at <= now, false), t.attempts + 1, t.failures, t.created_at,
+          t.priority, t.cost, t.type, t.key, t.headers, t.payload,
+          NULL::float8, NULL::float8, NULL::float8, NULL::float8, NULL::float8
+        FROM unnest(seqs, dues, tokens) u (seq, due, token) JOIN ${s}.tasks t ON t.seq = u.seq;
+    END IF;
     id := NULL;
     seen := coalesce(seen, now);
     IF granted < most THEN
       due_in := least(
-        (SELECT p.place FROM ${s}.places p WHERE p.queue = q AND p.state = 1 AND p.place > since ORDER BY p.place LIMIT 1),
-        (SELECT p.place FROM ${s}.places p WHERE p.queue = q AND p.state = 2 AND p.place > since ORDER BY p.place LIMIT 1)
+        (SELECT w.place FROM ${s}.waiting w WHERE w.queue = q AND w.state = 1 AND w.place > since
+          ORDER BY w.place, w.seq LIMIT 1),
+        (SELECT g.look_at FROM ${s}.grants g WHERE g.queue = q AND g.look_at > since ORDER BY g.look_at LIMIT 1)
       ) - now;
     END IF;
     took := ${NOW} - now;
@@ -103,4 +147,4 @@ const claimOne = (s: string): string =>
   END`,
   )
 
-export const claim = (s: string): string => promote(s) + claimOne(s)
+export const claim = (s: string): string => promote(s) + claimShares(s)

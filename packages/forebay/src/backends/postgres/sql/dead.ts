@@ -14,22 +14,27 @@ const listDead = (s: string): string =>
     `
   BEGIN
     RETURN QUERY
-    SELECT p.seq, p.id, p.reason, p.place, p.attempts, p.failures, t.created_at, t.priority, t.cost, t.type, t.key,
-        t.headers, t.payload
-      FROM ${s}.places p JOIN ${s}.tasks t ON t.seq = p.seq
-      WHERE p.queue = q AND p.state = 3 AND (p.place, p.seq) > (after_place, after_seq) ORDER BY p.place, p.seq LIMIT most;
+    SELECT t.seq, t.id, t.reason, t.dead_at, t.attempts, t.failures, t.created_at, t.priority, t.cost, t.type, t.key, t.headers,
+        t.payload
+      FROM ${s}.tasks t
+      WHERE t.queue = q AND t.dead_at IS NOT NULL AND (t.dead_at, t.seq) > (after_place, after_seq)
+      ORDER BY t.dead_at, t.seq LIMIT most;
   END`,
   )
 
 /** Which ones a part is: those of the ids, or the oldest that died until then. `until` is answered for the next part. */
 const PART = (s: string): string => `
     IF ids IS NULL THEN
-      part := ARRAY(SELECT p.id FROM ${s}.places p WHERE p.queue = q AND p.state = 3 AND p.place <= coalesce(until, now)
-        ORDER BY p.place, p.seq LIMIT most FOR UPDATE SKIP LOCKED);
+      part := ARRAY(
+        SELECT t.seq FROM ${s}.tasks t WHERE t.queue = q AND t.dead_at IS NOT NULL AND t.dead_at <= coalesce(until, now)
+          ORDER BY t.dead_at, t.seq LIMIT most FOR UPDATE SKIP LOCKED
+      );
     ELSE
-      PERFORM FROM ${s}.places p WHERE p.id = ANY (ids) AND p.queue = q ORDER BY p.id FOR UPDATE;
-      part := ARRAY(SELECT u.id FROM unnest(ids) WITH ORDINALITY u (id, ord) JOIN ${s}.places p ON p.id = u.id AND p.queue = q
-        WHERE p.state + 0 = 3 ORDER BY u.ord);
+      PERFORM FROM ${s}.tasks t WHERE t.id = ANY (ids) AND t.queue = q ORDER BY t.id FOR UPDATE;
+      part := ARRAY(
+        SELECT t.seq FROM unnest(ids) WITH ORDINALITY u (id, ord) JOIN ${s}.tasks t ON t.id = u.id AND t.queue = q
+          WHERE t.dead_at > 0 ORDER BY u.ord
+      );
     END IF;
     until := coalesce(until, now);`
 
@@ -41,31 +46,33 @@ const redrive = (s: string): string =>
     `
   DECLARE
     now constant float8 := ${NOW};
-    part text[];
+    part bigint[];
     change record;
-    ready integer := 0;
+    joined record;
+    delayed integer := 0;
   BEGIN
     ${PART(s)}
     WITH revived AS (
-      UPDATE ${s}.places p SET state = CASE WHEN p.order_key IS NULL THEN 0 ELSE 4 END, attempts = 0, reason = NULL, due = now,
-          rank = now - t.priority * ${AGEING_STEP_MS}.0, place = now - t.priority * ${AGEING_STEP_MS}.0,
-          odd = t.priority <> 0, expires_at = now + t.ttl
-        FROM unnest(part) WITH ORDINALITY u (id, ord), ${s}.tasks t
-        WHERE p.id = u.id AND p.queue = q AND t.seq = p.seq
-        RETURNING u.ord, p.id, p.order_key, p.place, t.bytes
+      UPDATE ${s}.tasks t SET attempts = 0, reason = NULL, dead_at = NULL, due = now, expires_at = now + t.ttl,
+          rank = now - t.priority * ${AGEING_STEP_MS}.0
+        FROM unnest(part) WITH ORDINALITY u (seq, ord) WHERE t.seq = u.seq
+        RETURNING u.ord, t.seq, t.ordered, t.key, t.rank, t.bytes
+    ), put AS (
+      INSERT INTO ${s}.waiting (queue, state, odd, seq, place, due, rank)
+        SELECT q, 0, r.rank <> now, r.seq, r.rank, now, r.rank FROM revived r WHERE NOT r.ordered
     )
-    SELECT count(*) AS count, coalesce(sum(bytes), 0) AS bytes, min(place) AS low,
-        array_agg(id ORDER BY ord) FILTER (WHERE order_key IS NOT NULL) AS ids,
-        array_agg(order_key ORDER BY ord) FILTER (WHERE order_key IS NOT NULL) AS keys
+    SELECT count(*) AS count, coalesce(sum(bytes), 0) AS bytes, min(rank) FILTER (WHERE NOT ordered) AS low,
+        array_agg(seq ORDER BY ord) FILTER (WHERE ordered) AS seqs, array_agg(key ORDER BY ord) FILTER (WHERE ordered) AS keys
       INTO change FROM revived;
-    IF change.ids IS NOT NULL THEN
-      ready := ${s}.join_lines(q, now, change.ids, change.keys);
-    END IF;
     count := change.count;
     low := change.low;
+    IF change.seqs IS NOT NULL THEN
+      SELECT * INTO joined FROM ${s}.join_lines(q, now, change.seqs, change.keys);
+      delayed := joined.waiting;
+      low := least(low, joined.low);
+    END IF;
     IF count > 0 THEN
-      INSERT INTO ${s}.changes (queue, delayed, dead, bytes)
-        VALUES (q, coalesce(cardinality(change.ids), 0) - ready, -change.count, change.bytes);
+      INSERT INTO ${s}.changes (queue, delayed, dead, bytes) VALUES (q, delayed, -change.count, change.bytes);
     END IF;
   END`,
   )
@@ -78,15 +85,11 @@ const dropDead = (s: string): string =>
     `
   DECLARE
     now constant float8 := ${NOW};
-    part text[];
+    part bigint[];
   BEGIN
     ${PART(s)}
-    WITH gone AS (
-      DELETE FROM ${s}.places p WHERE p.id = ANY (part) AND p.queue = q RETURNING p.seq
-    ), bodies AS (
-      DELETE FROM ${s}.tasks t USING gone WHERE t.seq = gone.seq
-    )
-    SELECT count(*) INTO count FROM gone;
+    DELETE FROM ${s}.tasks t USING unnest(part) u (seq) WHERE t.seq = u.seq;
+    GET DIAGNOSTICS count = ROW_COUNT;
     IF count > 0 THEN
       INSERT INTO ${s}.changes (queue, dead, dropped) VALUES (q, -count, count);
     END IF;

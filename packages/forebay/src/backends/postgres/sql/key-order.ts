@@ -8,44 +8,57 @@
 
 import { NOW, routine } from './routine.ts'
 
-/** A blocked one goes on: waits out its own delay, or is ready as of now. */
-const UNBLOCK = `state = CASE WHEN due > now THEN 1 ELSE 0 END, place = CASE WHEN due > now THEN due ELSE rank END,
-          odd = greatest(due, now) <> rank, due = greatest(due, now)`
+/** The first of a line waits out its own delay, or is ready as of now. */
+const unblock = (s: string): string => `
+        INSERT INTO ${s}.waiting (queue, state, odd, seq, place, due, rank)
+          SELECT q, CASE WHEN f.due > now THEN 1 ELSE 0 END, greatest(f.due, now) <> t.rank, t.seq,
+              CASE WHEN f.due > now THEN f.due ELSE t.rank END, greatest(f.due, now), t.rank
+            FROM (
+              SELECT l.seq, l.due FROM ${s}.turns l WHERE l.queue = q AND l.key = line.key ORDER BY l.turn LIMIT 1
+            ) f JOIN ${s}.tasks t ON t.seq = f.seq
+          RETURNING state, rank INTO first;
+        IF first.state = 0 THEN
+          ready := ready + 1;
+          low := least(low, first.rank);
+        END IF;`
 
-/** `join_lines`: puts tasks that are blocked at the ends of their lines, in the given order; how many of them are ready. */
+/**
+ * `join_lines`: puts tasks at the ends of their lines, in the given order. Answers how many of them are not ready, and the least
+ * rank of those that are.
+ */
 const joinLines = (s: string): string =>
   routine(
-    `${s}.join_lines(q integer, now float8, ids text[], keys text[])`,
-    'integer',
+    `${s}.join_lines(q integer, now float8, seqs bigint[], keys text[], OUT waiting integer, OUT low float8)`,
+    'record',
     `
   DECLARE
     line record;
+    first record;
     size integer;
     tail bigint;
-    state smallint;
     ready integer := 0;
   BEGIN
     FOR line IN
-      SELECT u.key, array_agg(u.id ORDER BY u.ord) AS ids, count(*) AS count
-        FROM unnest(ids, keys) WITH ORDINALITY u (id, key, ord) GROUP BY u.key ORDER BY u.key COLLATE "C"
+      SELECT u.key, array_agg(u.seq ORDER BY u.ord) AS seqs, count(*) AS count
+        FROM unnest(seqs, keys) WITH ORDINALITY u (seq, key, ord) GROUP BY u.key ORDER BY u.key COLLATE "C"
     LOOP
       INSERT INTO ${s}.key_lines AS l (queue, key, size, tail) VALUES (q, line.key, line.count, line.count)
         ON CONFLICT (queue, key) DO UPDATE SET size = l.size + excluded.size, tail = l.tail + excluded.tail
         RETURNING l.size - line.count, l.tail - line.count INTO size, tail;
-      UPDATE ${s}.places p SET turn = tail + u.ord
-        FROM unnest(line.ids) WITH ORDINALITY u (id, ord) WHERE p.id = u.id AND p.queue = q;
+      INSERT INTO ${s}.turns (queue, key, turn, seq, due)
+        SELECT q, line.key, tail + u.ord, t.seq, t.due
+          FROM unnest(line.seqs) WITH ORDINALITY u (seq, ord) JOIN ${s}.tasks t ON t.seq = u.seq;
       IF size = 0 THEN
-        UPDATE ${s}.places p SET ${UNBLOCK} WHERE p.id = line.ids[1] AND p.queue = q RETURNING p.state INTO state;
-        ready := ready + CASE WHEN state = 0 THEN 1 ELSE 0 END;
+        ${unblock(s)}
       END IF;
     END LOOP;
-    RETURN ready;
+    waiting := coalesce(cardinality(seqs), 0) - ready;
   END`,
   )
 
 /**
- * `leave_lines`: the first of each of these lines is over; its row is gone already, or has no turn any more. Answers how many
- * of those that were next go on, how many of them are ready, and the least rank among those.
+ * `leave_lines`: the first of each of these lines is over. Answers how many of those that were next go on, how many of them are
+ * ready, and the least rank among those.
  */
 const leaveLines = (s: string): string =>
   routine(
@@ -54,27 +67,22 @@ const leaveLines = (s: string): string =>
     `
   DECLARE
     now constant float8 := ${NOW};
-    line text;
-    left_over integer;
-    next record;
+    line record;
+    first record;
+    size integer;
   BEGIN
     unblocked := 0;
     ready := 0;
-    FOR line IN SELECT u FROM unnest(keys) u ORDER BY u COLLATE "C" LOOP
-      UPDATE ${s}.key_lines l SET size = l.size - 1 WHERE l.queue = q AND l.key = line RETURNING l.size INTO left_over;
-      IF left_over > 0 THEN
-        UPDATE ${s}.places p SET ${UNBLOCK}
-          WHERE p.queue = q AND p.id = (
-            SELECT f.id FROM ${s}.places f WHERE f.queue = q AND f.order_key = line AND f.turn IS NOT NULL
-              ORDER BY f.turn LIMIT 1
-          ) RETURNING p.state, p.rank INTO next;
+    FOR line IN SELECT u AS key FROM unnest(keys) u ORDER BY u COLLATE "C" LOOP
+      UPDATE ${s}.key_lines l SET size = l.size - 1 WHERE l.queue = q AND l.key = line.key RETURNING l.size INTO size;
+      DELETE FROM ${s}.turns l WHERE l.queue = q AND l.key = line.key AND l.turn = (
+        SELECT f.turn FROM ${s}.turns f WHERE f.queue = q AND f.key = line.key ORDER BY f.turn LIMIT 1
+      );
+      IF size > 0 THEN
         unblocked := unblocked + 1;
-        IF next.state = 0 THEN
-          ready := ready + 1;
-          low := least(low, next.rank);
-        END IF;
+        ${unblock(s)}
       ELSE
-        DELETE FROM ${s}.key_lines l WHERE l.queue = q AND l.key = line;
+        DELETE FROM ${s}.key_lines l WHERE l.queue = q AND l.key = line.key;
       END IF;
     END LOOP;
   END`,

@@ -1,5 +1,6 @@
 /** What only reads: the totals, the depth, and what is known of tasks by their ids. */
 
+import { OPEN } from './claim.ts'
 import { NOW, routine } from './routine.ts'
 
 /** `totals`: the counters of a queue, and how many tasks and bytes count for its bounds. */
@@ -42,16 +43,20 @@ const depth = (s: string): string =>
     now constant float8 := ${NOW};
   BEGIN
     RETURN QUERY
-    WITH c AS (
+    WITH leases AS MATERIALIZED (
+      SELECT o.lease_end FROM ${s}.grants g, ${OPEN('g')} o WHERE g.queue = q AND g.look_at <= now
+    ), c AS (
       SELECT t.*,
-          (SELECT count(*) FROM ${s}.places p WHERE p.queue = q AND p.state = 1 AND p.place <= now) AS due,
-          (SELECT count(*) FROM ${s}.places p WHERE p.queue = q AND p.state = 2 AND p.lease_end > now) AS leased,
+          (SELECT count(*) FROM ${s}.waiting w WHERE w.queue = q AND w.state = 1 AND w.place <= now) AS due,
+          (SELECT coalesce(sum(g.size), 0)::bigint FROM ${s}.grants g WHERE g.queue = q AND g.look_at > now)
+            + (SELECT count(*) FROM leases l WHERE l.lease_end > now) AS leased,
           least(
-            (SELECT p.due FROM ${s}.places p WHERE p.queue = q AND p.state = 0 AND NOT p.odd ORDER BY p.place, p.seq LIMIT 1),
-            (SELECT p.due FROM ${s}.places p WHERE p.queue = q AND p.state = 0 AND p.odd ORDER BY p.due LIMIT 1),
-            (SELECT p.due FROM ${s}.places p WHERE p.queue = q AND p.state = 1 AND p.place <= now ORDER BY p.place LIMIT 1),
-            (SELECT min(p.lease_end) FROM ${s}.places p
-              WHERE p.queue = q AND p.state = 2 AND p.place <= now AND p.lease_end <= now)
+            (SELECT w.due FROM ${s}.waiting w WHERE w.queue = q AND w.state = 0 AND NOT w.odd
+              ORDER BY w.place, w.seq LIMIT 1),
+            (SELECT w.due FROM ${s}.waiting w WHERE w.queue = q AND w.state = 0 AND w.odd ORDER BY w.due LIMIT 1),
+            (SELECT w.due FROM ${s}.waiting w WHERE w.queue = q AND w.state = 1 AND w.place <= now
+              ORDER BY w.place, w.seq LIMIT 1),
+            (SELECT min(l.lease_end) FROM leases l WHERE l.lease_end <= now)
           ) AS oldest
         FROM ${s}.totals(q) t
     )
@@ -75,16 +80,25 @@ const find = (s: string): string =>
   BEGIN
     RETURN QUERY
     SELECT u.ord, u.id,
-        CASE WHEN p.id IS NULL THEN 'completed' WHEN p.state = 3 THEN 'dead' WHEN p.state = 4 THEN 'delayed'
-          WHEN p.state = 1 AND p.due > now THEN 'delayed' WHEN p.state = 2 AND p.lease_end > now THEN 'inFlight'
-          ELSE 'ready' END,
-        p.reason, p.place, p.attempts, p.failures, t.created_at, t.priority, t.cost, t.type, t.key, t.headers, t.payload,
-        r.completed_at, r.result
+        CASE WHEN t.id IS NULL THEN 'completed' WHEN t.dead_at IS NOT NULL THEN 'dead'
+          WHEN w.state = 0 OR w.due <= now OR l.lease_end <= now THEN 'ready' WHEN l.lease_end > now THEN 'inFlight'
+          ELSE 'delayed' END,
+        t.reason, t.dead_at, t.attempts + CASE WHEN l.lease_end IS NULL THEN 0 ELSE 1 END, t.failures, t.created_at,
+        t.priority, t.cost, t.type, t.key, t.headers, t.payload, r.completed_at, r.result
       FROM unnest(ids) WITH ORDINALITY u (id, ord)
-        LEFT JOIN ${s}.places p ON p.id = u.id AND p.queue = q
-        LEFT JOIN ${s}.tasks t ON t.seq = p.seq
-        LEFT JOIN ${s}.results r ON r.queue = q AND r.id = u.id AND r.until > now AND p.id IS NULL
-      WHERE p.id IS NOT NULL OR r.id IS NOT NULL;
+        LEFT JOIN ${s}.tasks t ON t.id = u.id AND t.queue = q
+        LEFT JOIN LATERAL (
+          (SELECT w.state, w.due FROM ${s}.waiting w
+            WHERE w.queue = q AND w.state = 0 AND w.place = t.rank AND w.seq = t.seq)
+          UNION ALL
+          (SELECT w.state, w.due FROM ${s}.waiting w
+            WHERE w.queue = q AND w.state = 1 AND w.place = t.due AND w.seq = t.seq)
+        ) w ON t.dead_at IS NULL
+        LEFT JOIN LATERAL (
+          SELECT o.lease_end FROM ${s}.grants g, ${OPEN('g')} o WHERE g.queue = q AND t.seq = ANY (g.seqs) AND o.seq = t.seq
+        ) l ON t.dead_at IS NULL AND w.state IS NULL
+        LEFT JOIN ${s}.results r ON r.queue = q AND r.id = u.id AND r.until > now AND t.id IS NULL
+      WHERE t.id IS NOT NULL OR r.id IS NOT NULL;
   END`,
   )
 

@@ -27,7 +27,7 @@ export const push = (s: string): string =>
     taken bigint[];
     wanted integer := cardinality(ids);
     waiting integer;
-    ready integer;
+    joined record;
     one record;
     first record;
   BEGIN
@@ -46,7 +46,7 @@ export const push = (s: string): string =>
         SELECT u.ord, octet_length(u.payload) AS size, d.task_id AS first, d.print = u.print AS same, p.id AS queued
           FROM unnest(ids, payloads, dedups, prints) WITH ORDINALITY u (id, payload, dedup, print, ord)
           LEFT JOIN ${s}.dedup d ON d.queue = q AND d.dedup_id = u.dedup AND d.until > now
-          LEFT JOIN ${s}.places p ON p.id = u.id AND p.queue = q ORDER BY u.ord
+          LEFT JOIN ${s}.tasks p ON p.id = u.id AND p.queue = q ORDER BY u.ord
       LOOP
         IF one.first IS NOT NULL THEN
           statuses[one.ord] := CASE WHEN one.same THEN 1 ELSE 2 END;
@@ -96,20 +96,18 @@ export const push = (s: string): string =>
     END IF;
     base := nextval('${s}.batches') << 20;
     WITH stored AS (
-      INSERT INTO ${s}.places (id, queue, seq, state, odd, place, rank, due, expires_at, order_key)
-      SELECT u.id, q, base + u.ord, CASE WHEN u.ordered THEN 4 WHEN u.delay > 0 THEN 1 ELSE 0 END,
-          coalesce(u.delay, 0) > 0 OR coalesce(u.priority, 0) <> 0,
-          CASE WHEN u.delay > 0 THEN now + u.delay ELSE now - coalesce(u.priority, 0) * ${AGEING_STEP_MS}.0 END,
-          now - coalesce(u.priority, 0) * ${AGEING_STEP_MS}.0, now + coalesce(u.delay, 0), now + u.ttl,
-          CASE WHEN u.ordered THEN u.key END
-        FROM unnest(ids, keys, priorities, delays, ttls, ordered, statuses) WITH ORDINALITY
-          u (id, key, priority, delay, ttl, ordered, status, ord)
+      INSERT INTO ${s}.tasks (seq, queue, id, created_at, rank, due, expires_at, ttl, cost, priority, bytes, ordered, type, key,
+          headers, payload)
+      SELECT base + u.ord, q, u.id, now, now - coalesce(u.priority, 0) * ${AGEING_STEP_MS}.0, now + coalesce(u.delay, 0),
+          now + u.ttl, u.ttl, coalesce(u.cost, 1), coalesce(u.priority, 0), octet_length(u.payload), coalesce(u.ordered, false),
+          u.type, u.key, u.headers, u.payload
+        FROM unnest(ids, types, payloads, keys, headers, priorities, costs, delays, ttls, ordered, statuses) WITH ORDINALITY
+          u (id, type, payload, key, headers, priority, cost, delay, ttl, ordered, status, ord)
         WHERE coalesce(u.status, 0) = 0 ORDER BY u.id
       ON CONFLICT (id, queue) DO NOTHING
-      RETURNING seq, state, rank
+      RETURNING seq, bytes
     )
-    SELECT array_agg(seq), count(*) FILTER (WHERE state <> 0), min(rank) FILTER (WHERE state IN (0, 4))
-      INTO taken, waiting, low FROM stored;
+    SELECT array_agg(seq), sum(stored.bytes) INTO taken, bytes FROM stored;
 
     IF coalesce(cardinality(taken), 0) < wanted THEN
       statuses := coalesce(statuses, array_fill(0::smallint, ARRAY[cardinality(ids)]));
@@ -126,25 +124,29 @@ export const push = (s: string): string =>
       RETURN NEXT;
       RETURN;
     END IF;
-    WITH stored AS (
-      INSERT INTO ${s}.tasks (seq, created_at, ttl, cost, priority, bytes, type, key, headers, payload)
-      SELECT base + u.ord, now, u.ttl, coalesce(u.cost, 1), coalesce(u.priority, 0), octet_length(u.payload), u.type, u.key,
-          u.headers, u.payload
-        FROM unnest(types, payloads, keys, headers, priorities, costs, ttls, statuses) WITH ORDINALITY
-          u (type, payload, key, headers, priority, cost, ttl, status, ord)
-        WHERE coalesce(u.status, 0) = 0
-      RETURNING bytes
+    WITH put AS (
+      INSERT INTO ${s}.waiting (queue, state, odd, seq, place, due, rank)
+      SELECT q, CASE WHEN u.delay > 0 THEN 1 ELSE 0 END, coalesce(u.delay, 0) > 0 OR coalesce(u.priority, 0) <> 0, base + u.ord,
+          CASE WHEN u.delay > 0 THEN now + u.delay ELSE now - coalesce(u.priority, 0) * ${AGEING_STEP_MS}.0 END,
+          now + coalesce(u.delay, 0), now - coalesce(u.priority, 0) * ${AGEING_STEP_MS}.0
+        FROM unnest(ids, priorities, delays, ordered, statuses) WITH ORDINALITY u (id, priority, delay, ordered, status, ord)
+        WHERE coalesce(u.status, 0) = 0 AND u.ordered IS NOT TRUE
+      RETURNING state, rank
     )
-    SELECT sum(stored.bytes) INTO bytes FROM stored;
+    SELECT count(*) FILTER (WHERE state = 1), min(rank) FILTER (WHERE state = 0) INTO waiting, low FROM put;
     IF ordered IS NOT NULL THEN
-      ready := ${s}.join_lines(q, now,
-        ARRAY(SELECT u.id FROM unnest(ids, ordered, statuses) WITH ORDINALITY u (id, ordered, status, ord)
+      SELECT * INTO joined FROM ${s}.join_lines(
+        q, now,
+        ARRAY(SELECT base + u.ord FROM unnest(ordered, statuses) WITH ORDINALITY u (ordered, status, ord)
           WHERE u.ordered AND coalesce(u.status, 0) = 0 ORDER BY u.ord),
         ARRAY(SELECT u.key FROM unnest(keys, ordered, statuses) WITH ORDINALITY u (key, ordered, status, ord)
-          WHERE u.ordered AND coalesce(u.status, 0) = 0 ORDER BY u.ord));
+          WHERE u.ordered AND coalesce(u.status, 0) = 0 ORDER BY u.ord)
+      );
+      waiting := waiting + joined.waiting;
+      low := least(low, joined.low);
     END IF;
     INSERT INTO ${s}.changes (queue, accepted, delayed, bytes)
-      VALUES (q, cardinality(taken), waiting - coalesce(ready, 0), bytes);
+      VALUES (q, cardinality(taken), waiting, bytes);
     IF channel IS NOT NULL THEN
       PERFORM pg_notify(channel, ' ' || coalesce(low, 'Infinity'));
     END IF;

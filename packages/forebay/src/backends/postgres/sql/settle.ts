@@ -1,13 +1,25 @@
 /** Ends and prolongs claims whose tokens are still good. A lease that has ended is lost, also if nobody else has the task yet. */
 
 import { TASK_BOUNDS } from '../../../task.ts'
+import { GRANT_BITS, GRANT_SIZE } from '../token.ts'
 import { NOW, routine } from './routine.ts'
 
-const IS_HELD = 'p.id = u.id AND p.queue = q AND p.token = u.token AND p.lease_end > now'
+const GRANT = `(u.token >> ${GRANT_BITS})`
+const BIT = `(u.token & ${GRANT_SIZE - 1})::integer`
+
+/** Those of the batch that are held: to be used on grants that are locked. */
+const HELD = (s: string): string => `
+        JOIN ${s}.grants g ON g.id = ${GRANT} AND g.queue + 0 = q AND (g.open >> ${BIT}) & 1 = 1
+          AND coalesce(g.ends[${BIT} + 1], g.lease_end) > now
+        JOIN ${s}.tasks t ON t.seq = g.seqs[${BIT} + 1] AND t.id = u.id`
+
+/** In one order for all, so that none waits in a circle. */
+const LOCK = (s: string): string => `
+    PERFORM FROM ${s}.grants g WHERE g.id = ANY (grant_ids) ORDER BY g.id FOR UPDATE;`
 
 /** The failures with one more; the oldest give way. */
-const MORE_FAILURES = `CASE WHEN u.failure IS NULL THEN p.failures
-          ELSE p.failures[greatest(1, coalesce(cardinality(p.failures), 0) - ${TASK_BOUNDS.failuresKept - 2}):] || u.failure END`
+const MORE_FAILURES = `CASE WHEN h.failure IS NULL THEN t.failures
+          ELSE t.failures[greatest(1, coalesce(cardinality(t.failures), 0) - ${TASK_BOUNDS.failuresKept - 2}):] || h.failure END`
 
 /**
  * `settle`: no claim twice. Outcomes: 0 complete, 1 expire, 2 retry, 3 release, 4 dead; without any all are complete. Answers
@@ -17,8 +29,8 @@ const MORE_FAILURES = `CASE WHEN u.failure IS NULL THEN p.failures
 const settleMany = (s: string): string =>
   routine(
     `${s}.settle(
-      q integer, ids text[], tokens bigint[], outcomes smallint[], delays float8[], new_failures text[], reasons text[],
-      kept text[], keeps float8[]
+      q integer, grant_ids bigint[], ids text[], tokens bigint[], outcomes smallint[], delays float8[], new_failures text[],
+      reasons text[], kept text[], keeps float8[]
     )`,
     'TABLE (held bigint[], woken boolean, low float8)',
     `
@@ -26,66 +38,84 @@ const settleMany = (s: string): string =>
     now constant float8 := ${NOW};
     change record;
     part record;
-    freed record;
     keys text[];
     delayed bigint := 0;
     dead bigint := 0;
     bytes bigint := 0;
   BEGIN
-    WITH gone AS (
-      DELETE FROM ${s}.places p USING unnest(ids, tokens, outcomes) WITH ORDINALITY u (id, token, outcome, ord)
-        WHERE coalesce(u.outcome, 0) <= 1 AND ${IS_HELD}
-        RETURNING p.seq, p.order_key, u.ord, coalesce(u.outcome, 0) AS outcome
-    ), freed AS (
-      DELETE FROM ${s}.tasks t USING gone WHERE t.seq = gone.seq RETURNING t.bytes
+    ${LOCK(s)}
+    WITH h AS MATERIALIZED (
+      SELECT u.ord, t.seq, coalesce(u.outcome, 0) AS outcome
+        FROM unnest(ids, tokens, outcomes) WITH ORDINALITY u (id, token, outcome, ord) ${HELD(s)}
+        WHERE coalesce(u.outcome, 0) <= 1
+    ), gone AS (
+      DELETE FROM ${s}.tasks t USING h WHERE t.seq = h.seq
+        RETURNING h.ord, h.outcome, t.bytes, CASE WHEN t.ordered THEN t.key END AS line
     )
-    SELECT array_agg(ord) AS held, array_agg(order_key) FILTER (WHERE order_key IS NOT NULL) AS keys,
+    SELECT array_agg(ord) AS held, array_agg(line) FILTER (WHERE line IS NOT NULL) AS keys,
         count(*) FILTER (WHERE outcome = 0) AS completed, count(*) FILTER (WHERE outcome = 1) AS expired,
-        (SELECT coalesce(sum(f.bytes), 0) FROM freed f) AS bytes
+        coalesce(sum(gone.bytes), 0) AS bytes
       INTO change FROM gone;
     held := change.held;
     keys := change.keys;
     woken := false;
 
     IF outcomes IS NOT NULL THEN
-      WITH back AS (
-        UPDATE ${s}.places p SET state = CASE WHEN u.delay > 0 THEN 1 ELSE 0 END, odd = true, token = 0,
-            place = CASE WHEN u.delay > 0 THEN now + u.delay ELSE p.rank END, due = now + u.delay,
-            attempts = p.attempts - CASE WHEN u.outcome = 3 THEN 1 ELSE 0 END, failures = ${MORE_FAILURES}
+      WITH h AS MATERIALIZED (
+        SELECT u.ord, t.seq, u.outcome, u.delay, u.failure
           FROM unnest(ids, tokens, outcomes, delays, new_failures) WITH ORDINALITY
-            u (id, token, outcome, delay, failure, ord)
-          WHERE u.outcome IN (2, 3) AND ${IS_HELD}
-          RETURNING u.ord, p.state, p.rank
+            u (id, token, outcome, delay, failure, ord) ${HELD(s)}
+          WHERE u.outcome IN (2, 3)
+      ), back AS (
+        UPDATE ${s}.tasks t SET attempts = t.attempts + CASE WHEN h.outcome = 2 THEN 1 ELSE 0 END, due = now + h.delay,
+            failures = ${MORE_FAILURES}
+          FROM h WHERE t.seq = h.seq RETURNING h.ord, h.delay, t.seq, t.rank
+      ), put AS (
+        INSERT INTO ${s}.waiting (queue, state, odd, seq, place, due, rank)
+          SELECT q, CASE WHEN b.delay > 0 THEN 1 ELSE 0 END, true, b.seq,
+              CASE WHEN b.delay > 0 THEN now + b.delay ELSE b.rank END, now + b.delay, b.rank
+            FROM back b
       )
-      SELECT array_agg(ord) AS held, count(*) FILTER (WHERE state = 1) AS delayed, min(rank) FILTER (WHERE state = 0) AS low
+      SELECT array_agg(ord) AS held, count(*) FILTER (WHERE delay > 0) AS delayed, min(rank) FILTER (WHERE delay <= 0) AS low
         INTO part FROM back;
       woken := part.held IS NOT NULL;
       held := held || part.held;
       delayed := part.delayed;
       low := part.low;
 
-      WITH died AS (
-        UPDATE ${s}.places p SET state = 3, place = now, due = now, token = 0, turn = NULL, reason = u.reason,
-            failures = ${MORE_FAILURES}
+      WITH h AS MATERIALIZED (
+        SELECT u.ord, t.seq, u.reason, u.failure
           FROM unnest(ids, tokens, outcomes, reasons, new_failures) WITH ORDINALITY
-            u (id, token, outcome, reason, failure, ord)
-          WHERE u.outcome = 4 AND ${IS_HELD}
-          RETURNING u.ord, p.seq, p.order_key
+            u (id, token, outcome, reason, failure, ord) ${HELD(s)}
+          WHERE u.outcome = 4
+      ), died AS (
+        UPDATE ${s}.tasks t SET attempts = t.attempts + 1, dead_at = now, reason = h.reason, failures = ${MORE_FAILURES}
+          FROM h WHERE t.seq = h.seq RETURNING h.ord, t.bytes, CASE WHEN t.ordered THEN t.key END AS line
       )
-      SELECT array_agg(d.ord) AS held, array_agg(d.order_key) FILTER (WHERE d.order_key IS NOT NULL) AS keys,
-          count(*) AS dead, coalesce(sum(t.bytes), 0) AS bytes
-        INTO part FROM died d JOIN ${s}.tasks t ON t.seq = d.seq;
+      SELECT array_agg(ord) AS held, array_agg(line) FILTER (WHERE line IS NOT NULL) AS keys, count(*) AS dead,
+          coalesce(sum(died.bytes), 0) AS bytes
+        INTO part FROM died;
       held := held || part.held;
       keys := keys || part.keys;
       dead := part.dead;
       bytes := part.bytes;
     END IF;
 
+    IF held IS NOT NULL THEN
+      WITH m AS MATERIALIZED (
+        SELECT ${GRANT} AS id, bit_or(1::bigint << ${BIT}) AS mask, count(*) AS count
+          FROM unnest(tokens) WITH ORDINALITY u (token, ord)
+          WHERE cardinality(held) = cardinality(tokens) OR u.ord = ANY (held) GROUP BY 1
+      ), closed AS (
+        DELETE FROM ${s}.grants g USING m WHERE g.id = m.id AND g.size = m.count
+      )
+      UPDATE ${s}.grants g SET open = g.open & ~m.mask, size = g.size - m.count FROM m WHERE g.id = m.id AND g.size > m.count;
+    END IF;
     IF keys IS NOT NULL THEN
-      freed := ${s}.leave_lines(q, keys);
-      woken := woken OR freed.unblocked > 0;
-      delayed := delayed - freed.ready;
-      low := least(low, freed.low);
+      SELECT * INTO part FROM ${s}.leave_lines(q, keys);
+      woken := woken OR part.unblocked > 0;
+      delayed := delayed - part.ready;
+      low := least(low, part.low);
     END IF;
     IF kept IS NOT NULL THEN
       INSERT INTO ${s}.results AS r (queue, id, completed_at, until, result)
@@ -111,18 +141,36 @@ const settleMany = (s: string): string =>
 /** `extend`: the places in the batch of those that were held. Without a shorter lease no index changes. */
 const extend = (s: string): string =>
   routine(
-    `${s}.extend(q integer, ids text[], tokens bigint[], lease_ms float8)`,
+    `${s}.extend(q integer, grant_ids bigint[], ids text[], tokens bigint[], lease_ms float8)`,
     'bigint[]',
     `
   DECLARE
     now constant float8 := ${NOW};
+    new_end constant float8 := now + lease_ms;
+    one record;
     held bigint[];
+    own float8[];
+    bit integer;
   BEGIN
-    WITH extended AS (
-      UPDATE ${s}.places p SET lease_end = now + lease_ms, place = least(p.place, now + lease_ms)
-        FROM unnest(ids, tokens) WITH ORDINALITY u (id, token, ord) WHERE ${IS_HELD} RETURNING u.ord
-    )
-    SELECT array_agg(ord) INTO held FROM extended;
+    ${LOCK(s)}
+    FOR one IN
+      SELECT g.id, g.size, g.ends, g.lease_end AS common, cardinality(g.seqs) AS length, array_agg(u.ord) AS held,
+          array_agg(${BIT}) AS bits
+        FROM unnest(ids, tokens) WITH ORDINALITY u (id, token, ord) ${HELD(s)}
+        GROUP BY g.id
+    LOOP
+      held := held || one.held;
+      own := NULL;
+      IF cardinality(one.bits) < one.size THEN
+        own := coalesce(one.ends, array_fill(one.common, ARRAY[one.length]));
+        FOREACH bit IN ARRAY one.bits LOOP
+          own[bit + 1] := new_end;
+        END LOOP;
+      END IF;
+      UPDATE ${s}.grants g SET ends = own, look_at = least(g.look_at, new_end),
+          lease_end = CASE WHEN own IS NULL THEN new_end ELSE g.lease_end END
+        WHERE g.id = one.id;
+    END LOOP;
     RETURN held;
   END`,
   )
