@@ -29,7 +29,8 @@ const COLUMNS = 'p.seq, p.line, t.id, t.bytes, t.key, t.ordered FROM places p CR
 
 export class Evicting {
   readonly #db: Database
-  readonly #candidates: Readonly<Record<Policy, Statement<[number, number], ReadyRow>>>
+  readonly #oldest: Statement<[number], ReadyRow>
+  readonly #lowest: Statement<[number, number], ReadyRow>
   readonly #deletePlace: Statement<[number]>
   readonly #deleteTask: Statement<[number]>
   readonly #lines: Lines
@@ -43,13 +44,10 @@ export class Evicting {
     this.#lines = lines
     this.#turns = turns
     this.#promoting = promoting
-    this.#candidates = {
-      // The newcomer's priority does not matter here; both take the same parameters.
-      'drop-oldest': db.prepare(`SELECT ${COLUMNS} WHERE p.queue = ? AND p.state = 0 AND ? IS NOT NULL ORDER BY p.seq`),
-      'drop-lowest-priority': db.prepare(
-        `SELECT ${COLUMNS} WHERE p.queue = ? AND p.state = 0 AND p.priority < ? ORDER BY p.priority, p.seq DESC`,
-      ),
-    }
+    this.#oldest = db.prepare(`SELECT ${COLUMNS} WHERE p.queue = ? AND p.state = 0 ORDER BY p.seq`)
+    this.#lowest = db.prepare(
+      `SELECT ${COLUMNS} WHERE p.queue = ? AND p.state = 0 AND p.priority < ? ORDER BY p.priority, p.seq DESC`,
+    )
     this.#deletePlace = db.prepare('DELETE FROM places WHERE seq = ?')
     this.#deleteTask = db.prepare('DELETE FROM tasks WHERE seq = ?')
   }
@@ -68,7 +66,7 @@ export class Evicting {
   }
 
   #victims(queue: QueueRow, excess: Excess, overflow: Policy, priority: number): ReadyRow[] | undefined {
-    const rows = this.#candidates[overflow].iterate(queue.id, priority)
+    const rows = overflow === 'drop-oldest' ? this.#oldest.iterate(queue.id) : this.#lowest.iterate(queue.id, priority)
     try {
       return victimsOf(excess, () => rows.next().value as ReadyRow | undefined)
     } finally {
