@@ -12,6 +12,8 @@ export interface AdmissionRules {
   readonly capabilities: Capabilities
   readonly maxPayloadBytes: number
   readonly dedupWindowMs: number
+  /** A key's weight in the fair order; undefined: it has no line of its own. */
+  readonly weightOf: (key: string) => number | undefined
   /** The time by which `at` becomes a delay, epoch ms. */
   readonly now: () => number
 }
@@ -31,6 +33,7 @@ export function admit(input: TaskInput, newId: () => string, rules: AdmissionRul
   if (input.dedupId !== undefined && capabilities.maxDedupWindowMs < windowMs) {
     throw unsupported(`a dedup window of ${windowMs} ms`, backend, 'dedupId')
   }
+  const weight = input.key === undefined ? undefined : rules.weightOf(input.key)
   return {
     id: input.id ?? newId(),
     type: input.type,
@@ -38,6 +41,7 @@ export function admit(input: TaskInput, newId: () => string, rules: AdmissionRul
     priority: input.priority ?? 0,
     delayMs,
     ...(input.key !== undefined && { key: input.key }),
+    ...(weight !== undefined && { weight }),
     ...(input.ordered && { ordered: true }),
     ...(input.cost !== undefined && { cost: input.cost }),
     ...(input.ttlMs !== undefined && { ttlMs: input.ttlMs }),

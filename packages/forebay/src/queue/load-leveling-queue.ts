@@ -13,6 +13,7 @@ import { type RandomSource, systemRandom } from '../random.ts'
 import { admit, type AdmissionRules } from './admission.ts'
 import type { Candidate, Outcome } from './candidate.ts'
 import { checkOptions } from './check-options.ts'
+import { weightsOf } from './fair-weights.ts'
 import { type QueueCounts, Tally } from './counts.ts'
 import { Intake } from './intake.ts'
 import { type Enqueued, type EnqueueOptions, QUEUE_DEFAULTS, type QueueEvents, type QueueOptions } from './options.ts'
@@ -33,6 +34,7 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
   readonly #coordinator: QueueService | undefined
   readonly #random: RandomSource
   readonly #rules: AdmissionRules
+  readonly #weightOf: (key: string) => number | undefined
   readonly #intake: Intake
   readonly #tally = new Tally()
   readonly #events = new Emitter<QueueEvents>()
@@ -46,6 +48,7 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
     this.types = options.tasks
     this.clock = clock
     this.#random = random
+    this.#weightOf = weightsOf(options.fair, service)
     this.#rules = {
       backend: service.backend,
       capabilities: service.capabilities,
@@ -57,6 +60,7 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
         maxBytes ?? Number.POSITIVE_INFINITY,
       ),
       dedupWindowMs: options.dedupWindowMs ?? QUEUE_DEFAULTS.dedupWindowMs,
+      weightOf: this.#weightOf,
       now: () => this.clock.now(),
     }
     this.#intake = new Intake({
@@ -87,7 +91,7 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
    * Opens a queue.
    * @param where A backend URL (`sqlite:orders.db`, `memory:`, ...) or a `QueueService` made by hand.
    * @throws ForebayError INVALID_OPTION, INVALID_URL, MISSING_PACKAGE or what the backend says (BACKEND_LOCKED, ...);
-   * UNSUPPORTED if it cannot drop tasks and `overflow` asks for that, or if the coordinator has no atomic state either.
+   * UNSUPPORTED if it cannot drop tasks and `overflow` asks for that, if it is to be `fair` and cannot, or if the coordinator has no atomic state either.
    */
   static async open<Types extends TaskTypes = AnyTaskTypes>(
     where: string | QueueService,
@@ -95,8 +99,8 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
   ): Promise<LoadLevelingQueue<Types>> {
     checkOptions(options)
     const { name = QUEUE_DEFAULTS.name, clock = systemClock, random = systemRandom } = options
-    const { overflow = 'reject', coordinator } = options
-    const services = await openServices({ where, overflow, coordinator }, { queue: name, clock, random })
+    const { overflow = 'reject', fair, coordinator } = options
+    const services = await openServices({ where, overflow, fair, coordinator }, { queue: name, clock, random })
     return new LoadLevelingQueue(services, options)
   }
 
@@ -123,7 +127,12 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
    * while estimates are asked for. Resolves with undefined if that is not known.
    */
   async estimate(task: { readonly key?: string; readonly priority?: number } = {}): Promise<StartEstimate | undefined> {
-    const newcomer = { priority: task.priority ?? 0, ...(task.key !== undefined && { key: task.key }) }
+    const weight = task.key === undefined ? undefined : this.#weightOf(task.key)
+    const newcomer = {
+      priority: task.priority ?? 0,
+      ...(task.key !== undefined && { key: task.key }),
+      ...(weight !== undefined && { weight }),
+    }
     await this.#intake.estimates.prepare([newcomer])
     return this.#intake.estimates.of(newcomer)
   }

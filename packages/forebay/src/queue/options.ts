@@ -5,6 +5,7 @@ import type { Clock } from '../clock.ts'
 import type { ForebayError } from '../errors.ts'
 import type { StartEstimate } from '../flow/start-estimate.ts'
 import type { RandomSource } from '../random.ts'
+import type { Fair } from './fair-weights.ts'
 import type { Overflow } from './overflow.ts'
 import type { TaskTypes } from './task-types.ts'
 
@@ -26,6 +27,12 @@ export interface QueueOptions<Types extends TaskTypes> {
    * time. Only where the start can be estimated; else it is taken. Default false.
    */
   readonly shedLate?: boolean
+  /**
+   * Whether each key's tasks stand in a line of their own, and the lines get equal shares, or shares by weight: a key with many
+   * tasks does not keep those of another waiting. Tasks without a key share a line of weight 1. Priorities order the tasks
+   * of one key; among keys each step is a head start of ten tasks, and no more. Default: true where the backend can.
+   */
+  readonly fair?: Fair
   /** Default 262,144, or what the backend can carry if that is less. */
   readonly maxPayloadBytes?: number
   /** The task types and the schemas of their payloads. Default: any type, any payload. */
