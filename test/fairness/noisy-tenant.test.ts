@@ -41,9 +41,12 @@ async function house(url: string, fair?: Fair) {
       await queue.enqueueMany(Array.from({ length: size }, () => ({ type: 't', payload: 1, key, ...fields })))
     }
   }
-  /** Lets time pass until so many have started; an engine in another thread answers by itself. */
+  /** Lets time pass until so many have started. An engine in another thread must have answered before it does. */
   const until = async (count: number) => {
-    while (started.length < count) await clock.advance(20)
+    while (started.length < count) {
+      await queue.depth()
+      await clock.advance(20)
+    }
   }
   const stop = async () => {
     const stopped = consumer.stop({ graceMs: 0 }).then(() => queue.close())
@@ -51,7 +54,10 @@ async function house(url: string, fair?: Fair) {
     void stopped.then(() => {
       isOver = true
     })
-    while (!isOver) await clock.advance(100)
+    while (!isOver) {
+      await queue.depth().catch(() => undefined)
+      await clock.advance(100)
+    }
   }
   return { clock, queue, consumer, started, fill, until, stop }
 }
