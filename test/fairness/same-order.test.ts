@@ -169,6 +169,9 @@ class Pair {
       .get(-(queue.id as number))
     const open = lines.filter(({ state }) => state === 1).length
     expect([queue.lines, queue.commonReady, queue.openLines]).toEqual([lines.length, common, open + (common ? 1 : 0)])
+    const empty = lines.filter(({ state, tasks }) => state === 0 && tasks === 0).length
+    const resting = lines.filter(({ state }) => state === 4).length
+    expect([queue.emptyLines, queue.restingLines]).toEqual([empty, resting])
   }
 }
 

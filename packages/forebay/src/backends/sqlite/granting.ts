@@ -63,11 +63,14 @@ export class Granting {
         continue
       }
       if (!this.#lines.isOpen(queue, line, now)) continue
-      const share = Math.ceil(left / (order.lines.length + 1))
-      const task = this.#next(read, line, share)
+      const rows = read.get(line) ?? []
+      if (rows.length === 0) rows.push(...this.#select.all(line.id, Math.ceil(left / (order.lines.length + 1))))
+      read.set(line, rows)
+      const task = rows.shift() as ReadyRow
       lease(task)
-      const rest = line.ready > 1 ? this.#peek(read, line, share) : undefined
-      this.#lines.grant(queue, line, task, rest, now)
+      // Who is next decides the line's place.
+      const next = rows[0] ?? (line.ready > 1 ? this.#lines.first(line) : undefined)
+      this.#lines.grant(queue, line, task, next, now)
       left--
       if (this.#lines.isOpen(queue, line, now)) insert(order.lines, line)
     }
@@ -84,19 +87,6 @@ export class Granting {
       insert(lines, common)
     }
     return { lines, last: last && { ...last } }
-  }
-
-  #next(read: Map<LineRow, ReadyRow[]>, line: LineRow, share: number): ReadyRow {
-    this.#peek(read, line, share)
-    return read.get(line)?.shift() as ReadyRow
-  }
-
-  #peek(read: Map<LineRow, ReadyRow[]>, line: LineRow, share: number): ReadyRow {
-    let rows = read.get(line) ?? []
-    // One more than it may send, because who is next decides its place.
-    if (rows.length === 0) rows = this.#select.all(line.id, share + 1)
-    read.set(line, rows)
-    return rows[0] as ReadyRow
   }
 }
 

@@ -28,18 +28,21 @@ export class Lines {
   readonly #byId: Statement<[number], LineRow>
   readonly #byKey: Statement<[number, string], LineRow>
   readonly #add: Statement<[number, string, number, number]>
-  readonly #save: Statement<number[]>
+  readonly #saveCounts: Statement<number[]>
+  readonly #savePlace: Statement<number[]>
   readonly #first: Statement<[number], Placed>
   readonly #inOrder: Statement<[number, number], LineRow>
   readonly #limited: Statement<[number], LineRow>
   readonly #opening: Statement<[number, number, number], LineRow>
   readonly #nextOpening: Statement<[number], number>
   readonly #wouldMatter: Statement<[number, number, number, number], number>
-  readonly #rest: Statement<[number, number, number]>
+  readonly #rest: Statement<[number, number, number], { readonly tasks: number }>
   readonly #forget: Statement<[number, number, number]>
   /** Those of this operation. */
   readonly #known = new Map<number, LineRow>()
   readonly #changed = new Set<LineRow>()
+  /** As they stand in the file. */
+  readonly #stored = new Map<LineRow, LineRow>()
 
   constructor(db: Database) {
     // The index of limited lines is used only by a statement that has its term, `state > 1`.
@@ -48,9 +51,11 @@ export class Lines {
     this.#byId = db.prepare(`SELECT ${columns} WHERE id = ?`)
     this.#byKey = db.prepare(`SELECT ${columns} WHERE queue = ? AND key = ?`)
     this.#add = db.prepare('INSERT INTO lines (queue, key, weight, cost) VALUES (?, ?, ?, ?)')
-    this.#save = db.prepare(
-      `UPDATE lines SET weight = ?, cost = ?, state = ?, finish = ?, score = ?, entered = ?, ready = ?, inFlight = ?,
-         tasks = ?, nextAt = ?, rank = ?, priority = ? WHERE id = ?`,
+    this.#saveCounts = db.prepare(
+      'UPDATE lines SET ready = ?, inFlight = ?, tasks = ?, rank = ?, priority = ?, cost = ?, weight = ? WHERE id = ?',
+    )
+    this.#savePlace = db.prepare(
+      'UPDATE lines SET state = ?, finish = ?, score = ?, entered = ?, nextAt = ? WHERE id = ?',
     )
     this.#first = db.prepare(
       'SELECT rank, priority FROM places WHERE line = ? AND state = 0 ORDER BY rank, seq LIMIT 1',
@@ -72,7 +77,7 @@ export class Lines {
       )
       .pluck()
     this.#rest = db.prepare(
-      'UPDATE lines SET state = 0 WHERE queue = ? AND state > 1 AND state = 4 AND nextAt <= ? LIMIT ?',
+      'UPDATE lines SET state = 0 WHERE queue = ? AND state > 1 AND state = 4 AND nextAt <= ? RETURNING tasks LIMIT ?',
     )
     this.#forget = db.prepare('DELETE FROM lines WHERE queue = ? AND state = 0 AND tasks = 0 AND finish <= ? LIMIT ?')
   }
@@ -81,15 +86,22 @@ export class Lines {
   begin(): void {
     this.#known.clear()
     this.#changed.clear()
+    this.#stored.clear()
   }
 
   /** Writes what the operation changed, and forgets lines of which nothing is queued. */
   save(queue: QueueRow, now: number): void {
-    if (queue.lines === 0) return
     const swept = SWEPT * (1 + this.#changed.size)
-    this.write()
-    this.#rest.run(queue.id, now, swept)
-    queue.lines -= this.#forget.run(queue.id, queue.virtual, swept).changes
+    this.write(queue)
+    if (queue.restingLines > 0) {
+      const rested = this.#rest.all(queue.id, now, swept)
+      queue.restingLines -= rested.length
+      queue.emptyLines += rested.filter(({ tasks }) => tasks === 0).length
+    }
+    if (queue.emptyLines === 0) return
+    const forgotten = this.#forget.run(queue.id, queue.virtual, swept).changes
+    queue.emptyLines -= forgotten
+    queue.lines -= forgotten
   }
 
   /** The line of a task that comes in, one more of its tasks; `leave` it when the task is gone. */
@@ -182,13 +194,13 @@ export class Lines {
   limit(queue: QueueRow, limits: KeyLimits = NO_LIMITS, now: number): void {
     this.#change(queue, limits, now)
     if (queue.lines === 0 || queue.limits.perSecond === undefined) return
-    this.write()
+    this.write(queue)
     for (const row of this.#opening.all(queue.id, now, OPENED_AT_ONCE)) this.#settle(queue, this.#keep(row), now)
   }
 
   #change(queue: QueueRow, limits: KeyLimits, now: number): void {
     if (sameSettings(limits, queue.limits)) return
-    this.write()
+    this.write(queue)
     // Limits under which nothing can be granted do not displace those of others.
     if (queue.openLines === 0 && !this.wouldMatter(queue, limits, now)) return
     queue.limits = limits
@@ -203,7 +215,7 @@ export class Lines {
   /** The first open lines of keys, by the order among them. */
   inOrder(queue: QueueRow, count: number): LineRow[] {
     if (queue.lines === 0) return []
-    this.write()
+    this.write(queue)
     return this.#inOrder.all(queue.id, count).map((row) => this.#keep(row))
   }
 
@@ -230,6 +242,7 @@ export class Lines {
   #new(queue: QueueRow, key: string, weight: number, cost: number): LineRow {
     const { lastInsertRowid } = this.#add.run(queue.id, key, weight, cost)
     queue.lines++
+    queue.emptyLines++
     return this.#keep(newLine(Number(lastInsertRowid), weight, cost))
   }
 
@@ -254,28 +267,33 @@ export class Lines {
     const known = this.#known.get(row.id)
     if (known) return known
     this.#known.set(row.id, row)
+    this.#stored.set(row, { ...row })
     return row
   }
 
   /** Writes what the operation has changed so far. */
-  write(): void {
-    for (const line of this.#changed) {
-      this.#save.run(
-        line.weight,
-        line.cost,
-        line.state,
-        line.finish,
-        line.score,
-        line.entered,
-        line.ready,
-        line.inFlight,
-        line.tasks,
-        line.nextAt,
-        line.rank,
-        line.priority,
-        line.id,
-      )
-    }
+  write(queue: QueueRow): void {
+    for (const line of this.#changed) this.#writeOne(queue, line)
     this.#changed.clear()
   }
+
+  #writeOne(queue: QueueRow, line: LineRow): void {
+    const before = this.#stored.get(line) as LineRow
+    queue.emptyLines += Number(isEmpty(line)) - Number(isEmpty(before))
+    queue.restingLines += Number(isResting(line)) - Number(isResting(before))
+    const { id, ready, inFlight, tasks, rank, priority, cost, weight, state, finish, score, entered, nextAt } = line
+    this.#saveCounts.run(ready, inFlight, tasks, rank, priority, cost, weight, id)
+    if (before.entered !== entered || before.score !== score || before.state !== state || before.nextAt !== nextAt) {
+      this.#savePlace.run(state, finish, score, entered, nextAt, id)
+    }
+    this.#stored.set(line, { ...line })
+  }
+}
+
+function isEmpty({ state, tasks }: LineRow): boolean {
+  return state === LINE.idle && tasks === 0
+}
+
+function isResting({ state }: LineRow): boolean {
+  return state === LINE.resting
 }

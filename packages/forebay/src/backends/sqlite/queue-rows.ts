@@ -34,8 +34,10 @@ interface Counters extends FairTime {
   dropped: number
   /** The last token. */
   grants: number
-  /** How many keys have lines. */
+  /** How many keys have lines; of them: those that are empty, and those that are remembered only for their rate. */
   lines: number
+  emptyLines: number
+  restingLines: number
 }
 
 /** Changed in place by an operation and saved in the same transaction as what it counts. */
@@ -67,6 +69,8 @@ const COLUMNS = [
   'dropped',
   'grants',
   'lines',
+  'emptyLines',
+  'restingLines',
   'virtual',
   'greatest',
   'openLines',
@@ -126,6 +130,8 @@ export class QueueRows {
       queue.dropped,
       queue.grants,
       queue.lines,
+      queue.emptyLines,
+      queue.restingLines,
       queue.virtual,
       queue.greatest,
       queue.openLines,

@@ -86,7 +86,7 @@ export class Store {
         return this.#dead.drop(queue, moment, operation)
       case 'depth':
         this.#promoting.run(queue, moment)
-        this.#lines.write()
+        this.#lines.write(queue)
         return this.#looking.depthNow(queue, moment, operation.newcomer)
       case 'apply':
         return this.#cells.apply(queue, moment, operation.cell, operation.step)
