@@ -1,9 +1,10 @@
 /** Queues on a real Redis server whose scripts take the time from a clock of the test's, and not from the server's. */
 
 import { Connection } from '../../packages/forebay/src/backends/redis/connection.ts'
-import { clientsOfUrl } from '../../packages/forebay/src/backends/redis/redis-clients.ts'
+import { clientsOf } from '../../packages/forebay/src/backends/redis/redis-clients.ts'
 import { keyOf } from '../../packages/forebay/src/backends/redis/queue-keys.ts'
 import { RedisQueueService } from '../../packages/forebay/src/backends/redis/redis-queue-service.ts'
+import { parseRedisUrl } from '../../packages/forebay/src/backends/redis/redis-url.ts'
 import type { Argument, Script } from '../../packages/forebay/src/backends/redis/script.ts'
 import { type Clock, systemClock } from '../../packages/forebay/src/clock.ts'
 import { systemRandom } from '../../packages/forebay/src/random.ts'
@@ -24,7 +25,7 @@ class ClockedConnection extends Connection {
 
 /** @param clock Its `now()` stands for the server's time. */
 export async function openClocked(url: string, queue: string, clock: Clock): Promise<RedisQueueService> {
-  const make = await clientsOfUrl(url, systemRandom)
+  const make = await clientsOf(parseRedisUrl(url), systemRandom)
   const commands = Object.assign(new ClockedConnection(make(), systemClock, TIMEOUT_MS), { clock })
   const words = new Connection(make(), systemClock, TIMEOUT_MS)
   await Promise.all([commands.open(), words.open()])
