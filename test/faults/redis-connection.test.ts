@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest'
 import { LeveledConsumer } from '../../packages/forebay/src/consumer/leveled-consumer.ts'
-import { systemClock } from '../../packages/forebay/src/clock.ts'
+import { pauseThread, systemClock } from '../../packages/forebay/src/clock.ts'
 import { LoadLevelingQueue } from '../../packages/forebay/src/queue/load-leveling-queue.ts'
 import { haveRedis } from '../servers/redis.ts'
 import { TcpProxy } from '../servers/tcp-proxy.ts'
@@ -63,6 +63,17 @@ if (haveRedis('lost connections to Redis')) {
     proxy.heal()
     expect(await untilItWorks(() => queue.push([task('a')]))).toBeLessThan(PATIENCE_MS)
     expect((await direct.depth()).ready).toBe(1)
+  })
+
+  test('an answer that came while the event loop stood still is taken, late as it is', async () => {
+    const { proxy, queue } = await behindProxy()
+    await queue.depth()
+    const before = proxy.connections
+    const push = queue.push([task('a')])
+    // The answer can't be read meanwhile, by the proxy of this process neither: so all of it is late by more than the deadline.
+    pauseThread(2 * TIMEOUT_MS)
+    expect(await push).toEqual([{ status: 'accepted', id: 'a' }])
+    expect(proxy.connections).toBe(before)
   })
 
   test('a server that accepts connections and says nothing is left, and found again when it speaks', async () => {

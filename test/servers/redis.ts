@@ -73,7 +73,8 @@ function install(): void {
   }
 }
 
-function freePort(): Promise<number> {
+/** Of this machine. */
+export function freePort(): Promise<number> {
   return new Promise((resolve) => {
     const probe = createServer().listen(0, '127.0.0.1', () => {
       const { port } = probe.address() as AddressInfo
