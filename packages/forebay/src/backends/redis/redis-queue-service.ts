@@ -141,8 +141,8 @@ export class RedisQueueService implements QueueService {
     return this.#act((run) => extend(run, claims, leaseMs))
   }
 
-  depth(_newcomer?: Newcomer): Promise<Depth> {
-    return this.#act(depth)
+  depth(newcomer?: Newcomer): Promise<Depth> {
+    return this.#act((run) => depth(run, newcomer))
   }
 
   find(ids: readonly TaskId[]): Promise<(FoundTask | undefined)[]> {
@@ -204,10 +204,10 @@ function capabilitiesOf(durability: Capabilities['durability']): Capabilities {
     maxLeaseMs: LONGEST_SPAN_MS,
     priority: 'aged',
     keyOrder: true,
-    fairness: false,
-    keyLimits: false,
-    eviction: false,
-    ahead: false,
+    fairness: true,
+    keyLimits: true,
+    eviction: true,
+    ahead: true,
     transactions: false,
     maxDedupWindowMs: LONGEST_SPAN_MS,
     find: true,
