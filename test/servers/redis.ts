@@ -73,7 +73,8 @@ function install(): void {
   }
 }
 
-function freePort(): Promise<number> {
+/** Of this machine. */
+export function freePort(): Promise<number> {
   return new Promise((resolve) => {
     const probe = createServer().listen(0, '127.0.0.1', () => {
       const { port } = probe.address() as AddressInfo
@@ -82,7 +83,7 @@ function freePort(): Promise<number> {
   })
 }
 
-/** Whether it is there and has loaded its data. */
+/** Whether it is there and has loaded its data; it may ask for a password. */
 function answers(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1', () => socket.write('PING\r\n'))
@@ -90,6 +91,6 @@ function answers(port: number): Promise<boolean> {
       socket.destroy()
       resolve(answered)
     }
-    socket.once('data', (data) => end(data.toString().startsWith('+PONG'))).once('error', () => end(false))
+    socket.once('data', (data) => end(/^(\+PONG|-NOAUTH)/.test(data.toString()))).once('error', () => end(false))
   })
 }

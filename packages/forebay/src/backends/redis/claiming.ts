@@ -52,7 +52,9 @@ export class Claiming {
   ): Promise<{ readonly count: number; readonly nextDueInMs: number | undefined }> {
     const nonce = `${this.#incarnation}${(++this.#asked).toString(36)}`
     const args: Argument[] = [nonce, parks ? toMicros(PARK_MS + PARK_MARGIN_MS) : 0]
-    requests.forEach(({ leaseMs }, index) => args.push(wanted[index] as number, toMicros(leaseMs)))
+    requests.forEach(({ leaseMs, perKey = {} }, index) => {
+      args.push(wanted[index] as number, toMicros(leaseMs), perKey.concurrency ?? 0, perKey.perSecond ?? 0)
+    })
     const reply = (await this.#run(CLAIM, args)) as Argument[]
     const nextDue = reply[1] as number
     const first = 2 + requests.length

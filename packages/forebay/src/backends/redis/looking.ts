@@ -1,8 +1,9 @@
 /** Depth and find. */
 
 import type { DeadReason, TaskId } from '../../task.ts'
-import type { Depth, FoundTask } from '../queue-service.ts'
-import { type RunScript, script } from './script.ts'
+import type { Depth, FoundTask, Newcomer } from '../queue-service.ts'
+import { aheadOf } from './ahead.ts'
+import { type Argument, type RunScript, script } from './script.ts'
 import { DEPTH_SCRIPT } from './scripts/depth-script.ts'
 import { FIND_SCRIPT } from './scripts/find-script.ts'
 import { storedTask } from './task-body.ts'
@@ -12,9 +13,11 @@ const FIND = script(FIND_SCRIPT)
 
 const IDS_AT_ONCE = 500
 
-export async function depth(run: RunScript): Promise<Depth> {
+export async function depth(run: RunScript, newcomer?: Newcomer): Promise<Depth> {
+  const hasLine = newcomer?.key !== undefined && newcomer.weight !== undefined
+  const of = newcomer ? [hasLine ? newcomer.key : '', newcomer.weight ?? 0, newcomer.priority] : []
   for (;;) {
-    const [more, ...counted] = (await run(DEPTH, [])) as number[]
+    const [more, ...counted] = (await run(DEPTH, of as Argument[])) as number[]
     // Very much fell due at once: a script makes only so much of it ready.
     if (more === 1) continue
     const [ready, delayed, inFlight, dead, oldest, bytes, accepted, completed, expired, dropped] = counted as Counted
@@ -26,6 +29,7 @@ export async function depth(run: RunScript): Promise<Depth> {
       oldestReadyAgeMs: oldest / 1_000,
       bytes,
       totals: { accepted, completed, expired, dropped },
+      ...(newcomer && { ahead: aheadOf(counted.slice(10).map(String), hasLine, newcomer.priority) }),
     }
   }
 }

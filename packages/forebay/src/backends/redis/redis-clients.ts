@@ -7,7 +7,7 @@ import type { Cluster, Redis } from 'ioredis'
 import { ForebayError, messageOf } from '../../errors.ts'
 import { fullJitter } from '../../flow/backoff.ts'
 import type { RandomSource } from '../../random.ts'
-import { parseRedisUrl } from './redis-url.ts'
+import type { RedisAddress } from './redis-url.ts'
 
 export type RedisClient = Redis | Cluster
 
@@ -60,9 +60,8 @@ function clusterOptionsOf(random: RandomSource) {
   } as const
 }
 
-/** @throws ForebayError `INVALID_URL`, `MISSING_PACKAGE` */
-export async function clientsOfUrl(text: string, random: RandomSource): Promise<MakeClient> {
-  const { url, cluster } = parseRedisUrl(text)
+/** @throws ForebayError `MISSING_PACKAGE` */
+export async function clientsOf({ url, cluster }: RedisAddress, random: RandomSource): Promise<MakeClient> {
   const { Cluster, Redis } = await loadLibrary()
   if (!cluster) return () => new Redis(url, optionsOf(random))
   const { hostname, port, username, password, protocol } = new URL(url)

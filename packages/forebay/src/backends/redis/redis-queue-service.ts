@@ -29,10 +29,11 @@ import { Connection } from './connection.ts'
 import { listDead, takeDead } from './dead-letters.ts'
 import { depth, find } from './looking.ts'
 import { push } from './pushing.ts'
-import { clientsLike, clientsOfUrl, type RedisClient } from './redis-clients.ts'
+import { clientsLike, clientsOf, type RedisClient } from './redis-clients.ts'
 import { PARK_MS, RedisClaims } from './redis-claims.ts'
 import type { RunScript } from './script.ts'
 import { DEFAULT_PREFIX, keyOf } from './queue-keys.ts'
+import { parseRedisUrl, type RedisAddress } from './redis-url.ts'
 import { checkServer } from './server-check.ts'
 import { extend, settle } from './settling.ts'
 import { WakeReader } from './wake-reader.ts'
@@ -46,7 +47,7 @@ export interface RedisOptions {
   readonly client?: RedisClient
   /** Default `default`. One server holds many queues. */
   readonly queue?: string
-  /** What all keys begin with. Default `forebay`. */
+  /** What all keys begin with. Default: what the URL says, else `forebay`. */
   readonly prefix?: string
   /** How long a call may take, the wait for a connection included, milliseconds. Default 5,000. */
   readonly timeoutMs?: number
@@ -67,13 +68,14 @@ export async function openRedis(options: RedisOptions): Promise<RedisQueueServic
   if ((url === undefined) === (client === undefined)) {
     throw new ForebayError('INVALID_OPTION', 'Opening a queue on Redis takes either a url or a client.')
   }
-  const make = client ? clientsLike(client, random) : await clientsOfUrl(url as string, random)
+  const address = url === undefined ? undefined : parseRedisUrl(url)
+  const make = client ? clientsLike(client, random) : await clientsOf(address as RedisAddress, random)
+  const key = keyOf(options.prefix ?? address?.prefix ?? DEFAULT_PREFIX, options.queue ?? 'default')
   const commands = new Connection(make(), clock, timeoutMs)
   const words = new Connection(make(), clock, timeoutMs)
   try {
     await Promise.all([commands.open(), words.open()])
     const durability = await checkServer(commands)
-    const key = keyOf(options.prefix ?? DEFAULT_PREFIX, options.queue ?? 'default')
     return new RedisQueueService({ commands, words, key, durability, clock, random })
   } catch (thrown) {
     commands.drop()
@@ -139,8 +141,8 @@ export class RedisQueueService implements QueueService {
     return this.#act((run) => extend(run, claims, leaseMs))
   }
 
-  depth(_newcomer?: Newcomer): Promise<Depth> {
-    return this.#act(depth)
+  depth(newcomer?: Newcomer): Promise<Depth> {
+    return this.#act((run) => depth(run, newcomer))
   }
 
   find(ids: readonly TaskId[]): Promise<(FoundTask | undefined)[]> {
@@ -202,10 +204,10 @@ function capabilitiesOf(durability: Capabilities['durability']): Capabilities {
     maxLeaseMs: LONGEST_SPAN_MS,
     priority: 'aged',
     keyOrder: true,
-    fairness: false,
-    keyLimits: false,
-    eviction: false,
-    ahead: false,
+    fairness: true,
+    keyLimits: true,
+    eviction: true,
+    ahead: true,
     transactions: false,
     maxDedupWindowMs: LONGEST_SPAN_MS,
     find: true,

@@ -89,6 +89,22 @@ local function victims_of(tasks, size, oldest, priority)
   return victims, from_fresh
 end
 
+-- Takes a ready task out of its line.
+local function withdraw(id, state)
+  local line = state[WEIGHT] > 0 and get_line(state[KEY])
+  if not line then
+    local from_ready = redis.call('ZREM', READY, id)
+    return shrink_common(1 - from_ready, from_ready)
+  end
+  local ready = base .. ':line:' .. line.key
+  redis.call('ZREM', ready, id)
+  line.ready = line.ready - 1
+  local first = redis.call('ZRANGE', ready, 0, 0)[1]
+  local after = first and state_of(first)
+  if after then line.rank, line.priority = after[RANK], after[PRIORITY] end
+  settle_line(line)
+end
+
 -- Drops what must give way so that so many tasks and bytes less are queued; answers the ids, or nil and drops nothing.
 local function make_room(tasks, size, policy, priority)
   local oldest = policy == 'drop-oldest'
@@ -98,13 +114,15 @@ local function make_room(tasks, size, policy, priority)
   local victims, from_fresh = victims_of(tasks, size, oldest, priority)
   if not victims then return nil end
   if from_fresh > 0 then redis.call(oldest and 'LPOP' or 'RPOP', FRESH, from_fresh) end
+  unready(victims)
   for _, id in ipairs(victims) do
     local state = states[id]
     withdraw(id, state)
     forget(id)
     bytes = bytes - state[BYTES]
     dropped = dropped + 1
-    leave(id, state)
+    leave_line(state)
+    leave_turns(id, state)
   end
   flush()
   return victims

@@ -13,7 +13,7 @@ import { QUEUE_PART } from './queue-part.ts'
 export const PUSH_FRESH_SCRIPT = `${QUEUE_PART}
 local max_depth, max_bytes = tonumber(ARGV[1]), tonumber(ARGV[2])
 local depth = max_depth >= 0 and redis.call('HLEN', BODIES) - redis.call('ZCARD', DEAD)
-local fresh, results = {}, {}
+local new, results = {}, {}
 for i = 3, #ARGV, 2 do
   local id, body = ARGV[i], ARGV[i + 1]
   local size = #body - string.find(body, '\\n', 1, true)
@@ -26,15 +26,17 @@ for i = 3, #ARGV, 2 do
     if redis.call('HSETNX', BODIES, id, line .. body) == 0 then
       result = 1
     else
-      fresh[#fresh + 1] = id
+      new[#new + 1] = id
       bytes = bytes + size
       if depth then depth = depth + 1 end
     end
   end
   results[#results + 1] = result
 end
-if #fresh > 0 then
-  redis.call('RPUSH', FRESH, unpack(fresh))
+if #new > 0 then
+  redis.call('RPUSH', FRESH, unpack(new))
+  if fresh + ranked == 0 then open_common() end
+  fresh = fresh + #new
   if parked > now then redis.call('XADD', base .. ':wake', 'MAXLEN', 1, '*', 'w', '') end
   save()
 end

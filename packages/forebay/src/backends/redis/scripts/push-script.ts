@@ -17,7 +17,7 @@ export const PUSH_SCRIPT = `${QUEUE_PART}${TASKS_PART}${EVICT_PART}
 local request = cjson.decode(ARGV[1])
 local max_depth, max_bytes, overflow, tasks = request[1], request[2], request[3], request[4]
 local depth = max_depth >= 0 and redis.call('HLEN', BODIES) - redis.call('ZCARD', DEAD)
-local fresh, results = {}, {}
+local new, results = {}, {}
 
 local function seen(dedup_id, print)
   local first = redis.call('GET', base .. ':dedup:' .. dedup_id)
@@ -33,14 +33,15 @@ local function store(task)
     WAITS, now + task[4], '', 0, order - priority * STEP, ttl > 0 and now + ttl or 0, task[2], priority, ttl,
     math.floor(wall / 1000), order, task[6], task[7], task[8], task[9],
   }
-  if not join(id, state) then place(id, state) end
+  if task[9] > 0 then reweigh(join_line(task[7], task[9], task[6]), task[9]) end
+  if not join_turns(id, state) then place(id, state) end
   change(id, state)
 end
 
 local function store_fresh()
-  if #fresh == 0 then return end
-  redis.call('RPUSH', FRESH, unpack(fresh))
-  earliest, fresh = 0, {}
+  if #new == 0 then return end
+  redis.call('RPUSH', FRESH, unpack(new))
+  earliest, new = 0, {}
 end
 
 -- Why it can't be stored, or nil; and the ids of what gave way to it.
@@ -66,7 +67,12 @@ local function push(task, body)
   local stamped = stamp()
   local line = is_fresh and string.format('%.0f %.0f %.0f\\n', now, stamped - now, task[5]) or '\\n'
   if redis.call('HSETNX', BODIES, id, line .. body) == 0 then return { 0, id } end
-  if is_fresh then fresh[#fresh + 1] = id else store(task) end
+  if is_fresh then
+    if fresh + ranked == 0 then open_common() end
+    new[#new + 1], fresh = id, fresh + 1
+  else
+    store(task)
+  end
   bytes = bytes + task[2]
   if depth then depth = depth + 1 end
   if dedup_id then
@@ -76,6 +82,7 @@ local function push(task, body)
   return victims and { 4, unpack(victims) } or {}
 end
 
+forget_lines()
 for i, task in ipairs(tasks) do results[i] = push(task, ARGV[i + 1]) end
 store_fresh()
 flush()

@@ -37,7 +37,8 @@ end
 local function over(id, state)
   forget(id)
   bytes = bytes - state[BYTES]
-  leave(id, state)
+  leave_line(state)
+  leave_turns(id, state)
 end
 
 local outcomes = {
@@ -68,7 +69,8 @@ local outcomes = {
     redis.call('ZADD', DEAD, state[DUE], id)
     change(id, state)
     bytes = bytes - state[BYTES]
-    leave(id, state)
+    leave_line(state)
+    leave_turns(id, state)
   end,
 }
 
@@ -84,8 +86,12 @@ for id in pairs(settled) do taken[#taken + 1] = id end
 if #taken > 0 then
   redis.call('ZREM', WAITING, unpack(taken))
   held = held - #taken
+  forget_lines()
   for i, how in ipairs(settlements) do
-    if results[i] == 1 then outcomes[how[3]](how[1], states[how[1]], how) end
+    if results[i] == 1 then
+      ended(states[how[1]])
+      outcomes[how[3]](how[1], states[how[1]], how)
+    end
   end
   flush()
   wake()

@@ -28,7 +28,8 @@ local function redrive(id, state)
   state[ATTEMPTS], state[DUE], state[RANK] = 0, now, stamp() - state[PRIORITY] * STEP
   state[EXPIRES] = ttl > 0 and now + ttl or 0
   state[REASON], state[DIED] = nil, nil
-  if not join(id, state) then place(id, state) end
+  if state[WEIGHT] > 0 then join_line(state[KEY], state[WEIGHT], state[COST]) end
+  if not join_turns(id, state) then place(id, state) end
   change(id, state)
   bytes = bytes + state[BYTES]
 end

@@ -1,62 +1,18 @@
 /**
- * Tasks and their places.
+ * Where a task stands. If it has a state, its id is in a sorted set, unless it is blocked:
  *
- * A body is a line for the scripts, then what only the client reads (task-body.ts). Of a task that is fresh (its priority is 0, it
- * was never delayed, granted or blocked, and has no line of its own) the first line says all that scripts need: `time number ttl`,
- * time and number being the parts of its stamp. Such a task stands in the list `fresh` and nowhere else. Of any other task the
- * first line is of no account; it has a state, a MessagePack array, and its id stands in a sorted set, unless it is blocked:
- *
- * - `ready` by rank (backends/rank.ts), `since` by the time since which it has been ready: the same ids
+ * - `ready`, or `line:KEY` if it has a line of its own, by rank (backends/rank.ts)
+ * - `since` by the time since which it has been ready: all ids of the two above
  * - `waiting` by due time: delayed ones and those in flight, whose due time is the end of the lease
  * - `dead` by the order of their deaths
  * - `turn:KEY`: the list of the ordered tasks of one key; those behind the first are blocked
- *
- * A lease that has ended makes a task ready without a change of its state: DUE has passed, and so its token is good no more.
  */
-export const TASKS_PART = `
-local PLACE, DUE, TOKEN, ATTEMPTS, RANK, EXPIRES, BYTES, PRIORITY, TTL = 1, 2, 3, 4, 5, 6, 7, 8, 9
-local CREATED, PUSHED, COST, KEY, ORDERED, WEIGHT, FAILURES, REASON, DIED = 10, 11, 12, 13, 14, 15, 16, 17, 18
-local WAITS, HELD, BLOCKED, GONE_BAD = 0, 1, 2, 3
-local STEP = 60000000
 
--- By id: the state, or false if there is no such task. Changes are written by flush().
-local states, changed, gone = {}, {}, {}
+import { LINES_PART } from './lines-part.ts'
+import { STATES_PART } from './states-part.ts'
+
+export const TASKS_PART = `${STATES_PART}${LINES_PART}
 local ranks, sinces, dues = {}, {}, {}
-local earliest = math.huge
-
-local function state_of_fresh(body)
-  local time, number, ttl, after = string.match(body, '^(%d+) (%d+) (%d+)()')
-  if not time then return false end
-  time, ttl = tonumber(time), tonumber(ttl)
-  local size = #body - string.find(body, '\\n', after + 1, true)
-  local created, pushed = math.floor((time - offset) / 1000), time + number
-  return { WAITS, time, '', 0, pushed, ttl > 0 and time + ttl or 0, size, 0, ttl, created, pushed, 1, '', 0, 0 }
-end
-
-local function look_up(ids)
-  if #ids == 0 then return end
-  local packed = redis.call('HMGET', STATES, unpack(ids))
-  for i, id in ipairs(ids) do
-    if states[id] == nil then
-      if packed[i] then
-        states[id] = cmsgpack.unpack(packed[i])
-      else
-        local body = redis.call('HGET', BODIES, id)
-        states[id] = body and state_of_fresh(body)
-      end
-    end
-  end
-end
-
-local function state_of(id)
-  if states[id] == nil then look_up({ id }) end
-  return states[id]
-end
-
-local function change(id, state)
-  states[id] = state
-  changed[#changed + 1] = id
-end
 
 -- Whether the order in which tasks give way is kept: 1 by age, 2 by priority.
 local function keeps(flag)
@@ -76,19 +32,31 @@ local function add_evictable(flag, id, state)
 end
 
 local function make_ready(id, state)
-  ranks[#ranks + 1], ranks[#ranks + 2] = state[RANK], id
   sinces[#sinces + 1], sinces[#sinces + 2] = state[DUE], id
+  local line = state[WEIGHT] > 0 and get_line(state[KEY])
+  if line then return come(line, id, state) end
+  if fresh + ranked == 0 then open_common() end
+  ranks[#ranks + 1], ranks[#ranks + 2] = state[RANK], id
   ranked = ranked + 1
   earliest = 0
 end
 
--- Takes one out of those that are ready, if it is not fresh.
-local function withdraw(id, state)
-  local removed = redis.call('ZREM', READY, id)
-  redis.call('ZREM', SINCE, id)
-  ranked = ranked - removed
-  if keeps(1) then redis.call('ZREM', OLDEST, id) end
-  if keeps(2) then redis.call('ZREM', LOWEST, evictable(id, state)) end
+-- Takes granted or dropped ones, that are not fresh, out of what is kept of those that are ready but for their lines.
+local function unready(ids)
+  if #ids == 0 then return end
+  redis.call('ZREM', SINCE, unpack(ids))
+  if keeps(1) then redis.call('ZREM', OLDEST, unpack(ids)) end
+  if keeps(2) then
+    for _, id in ipairs(ids) do
+      if states[id] then redis.call('ZREM', LOWEST, evictable(id, states[id])) end
+    end
+  end
+end
+
+-- So many of the common line are granted or dropped.
+local function shrink_common(from_fresh, from_ready)
+  fresh, ranked = fresh - from_fresh, ranked - from_ready
+  if from_fresh + from_ready > 0 and fresh + ranked == 0 then close_line(1) end
 end
 
 local function wait(id, state)
@@ -109,8 +77,8 @@ local function forget(id)
   gone[#gone + 1] = id
 end
 
--- Puts an ordered one at the end of its key's line; whether it is blocked there.
-local function join(id, state)
+-- Lets an ordered one wait for its turn among those of its key; whether there is one before it.
+local function join_turns(id, state)
   if state[ORDERED] == 0 then return false end
   if redis.call('RPUSH', base .. ':turn:' .. state[KEY], id) == 1 then return false end
   state[PLACE] = BLOCKED
@@ -118,12 +86,12 @@ local function join(id, state)
   return true
 end
 
--- Takes it out of its key's line; the next one waits out its own delay, or is ready as of now.
-local function leave(id, state)
+-- Its turn is over; the next one waits out its own delay, or is ready as of now.
+local function leave_turns(id, state)
   if state[ORDERED] == 0 then return end
-  local line = base .. ':turn:' .. state[KEY]
-  redis.call('LREM', line, 1, id)
-  local next_id = redis.call('LINDEX', line, 0)
+  local turns = base .. ':turn:' .. state[KEY]
+  redis.call('LREM', turns, 1, id)
+  local next_id = redis.call('LINDEX', turns, 0)
   local after = next_id and state_of(next_id)
   if not after or after[PLACE] ~= BLOCKED then return end
   blocked = blocked - 1
@@ -154,15 +122,25 @@ local function flush()
   end
   if #ranks > 0 then
     redis.call('ZADD', READY, unpack(ranks))
-    redis.call('ZADD', SINCE, unpack(sinces))
-    if evicts > 0 then
-      for i = 2, #ranks, 2 do
-        if keeps(1) then add_evictable(1, ranks[i], states[ranks[i]]) end
-        if keeps(2) then add_evictable(2, ranks[i], states[ranks[i]]) end
-      end
-    end
-    ranks, sinces = {}, {}
+    ranks = {}
   end
+  if #sinces > 0 then
+    redis.call('ZADD', SINCE, unpack(sinces))
+    for i = 2, evicts > 0 and #sinces or 0, 2 do
+      if keeps(1) then add_evictable(1, sinces[i], states[sinces[i]]) end
+      if keeps(2) then add_evictable(2, sinces[i], states[sinces[i]]) end
+    end
+    sinces = {}
+  end
+  if lines > 0 then flush_lines() end
+end
+
+-- Lines open in the order in which their tasks fell due.
+local function fell_due_first(a, b)
+  local one, other = states[a], states[b]
+  if not one or not other then return (one and 1 or 0) > (other and 1 or 0) end
+  if one[DUE] ~= other[DUE] then return one[DUE] < other[DUE] end
+  return one[PUSHED] < other[PUSHED]
 end
 
 -- What has fallen due is ready: delays that are over and leases that have ended; answers whether all of it is.
@@ -173,10 +151,14 @@ local function promote()
   if #due > 0 then
     redis.call('ZREM', WAITING, unpack(due))
     look_up(due)
+    if lines > 0 then table.sort(due, fell_due_first) end
     for _, id in ipairs(due) do
       local state = states[id]
       if state then
-        if state[PLACE] == HELD then held = held - 1 end
+        if state[PLACE] == HELD then
+          held = held - 1
+          ended(state)
+        end
         make_ready(id, state)
       end
     end
