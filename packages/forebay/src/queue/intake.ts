@@ -58,6 +58,7 @@ export class Intake {
   readonly #options: IntakeOptions
   readonly #gauge: DepthGauge
   readonly #pusher: Pusher
+  readonly #refusing: Refusing
   readonly #placing: Placing
   readonly #waiting: WaitingProducers | undefined
   readonly #mover: SpillMover | undefined
@@ -82,7 +83,8 @@ export class Intake {
     } else if (typeof overflow !== 'string' && overflow.policy === 'wait') {
       this.#waiting = new WaitingProducers({ ...overflow, pusher, full, room, clock, turn: this })
     }
-    this.#placing = this.spill ?? this.#waiting ?? new Refusing(pusher, full)
+    this.#refusing = new Refusing(pusher, full)
+    this.#placing = this.spill ?? this.#waiting ?? this.#refusing
     this.estimates = new StartEstimates(this.#gauge, clock, this.service.capabilities, () => this.spill?.queued ?? 0)
     this.#commits = new GroupCommit((candidates) => this.#commit(candidates))
   }
@@ -90,6 +92,13 @@ export class Intake {
   /** Resolves with what became of it; rejects if the backend could not be asked. */
   async add(candidate: Candidate): Promise<Outcome> {
     return (await this.#commits.add(candidate)).placed
+  }
+
+  /** All at once, as part of their producer's own transaction; rejects if that failed. */
+  async addWithin(candidates: readonly Candidate[], transaction: unknown): Promise<Outcome[]> {
+    const place = (onTime: readonly Candidate[]) => this.#refusing.placeWithin(onTime, transaction)
+    const placed = await this.#commit(candidates, place)
+    return Promise.all(placed.map((one) => one.placed))
   }
 
   /** How many wait for room. */
@@ -123,7 +132,10 @@ export class Intake {
     return withEstimate(candidate, outcome, estimate)
   }
 
-  async #commit(candidates: readonly Candidate[]): Promise<{ placed: Placed }[]> {
+  async #commit(
+    candidates: readonly Candidate[],
+    place: Placing['place'] = (onTime) => this.#placing.place(onTime),
+  ): Promise<{ placed: Placed }[]> {
     await this.prepare(candidates)
     const placed = new Map<Candidate, Placed>()
     const estimates = new Map<Candidate, StartEstimate | undefined>()
@@ -137,7 +149,7 @@ export class Intake {
       }
     }
     const onTime = [...estimates.keys()]
-    const results = await this.#place(onTime)
+    const results = await this.#place(onTime, place)
     for (const [index, candidate] of onTime.entries()) {
       const result = results[index] as Placed
       this.#account(candidate, result)
@@ -149,9 +161,9 @@ export class Intake {
     return candidates.map((candidate) => ({ placed: placed.get(candidate) as Placed }))
   }
 
-  async #place(candidates: readonly Candidate[]): Promise<Placed[]> {
+  async #place(candidates: readonly Candidate[], place: Placing['place']): Promise<Placed[]> {
     try {
-      return await this.#placing.place(candidates)
+      return await place(candidates)
     } catch (thrown) {
       for (const { task } of candidates) this.estimates.forget(task)
       throw thrown

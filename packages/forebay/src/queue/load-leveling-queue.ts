@@ -3,7 +3,7 @@
  * tells the truth about each: accepted, duplicate, or refused with a code.
  */
 
-import type { DeadLetters, Depth, FoundTask, NewTask, QueueService } from '../backends/queue-service.ts'
+import type { DeadLetters, Depth, FoundTask, QueueService } from '../backends/queue-service.ts'
 import type { SharedState } from '../backends/shared-state.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { asForebayError, ForebayError } from '../errors.ts'
@@ -206,40 +206,46 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
 
   async #enqueueMany(inputs: readonly InputOf<Types>[], options: EnqueueOptions): Promise<EnqueueResult[]> {
     // All are admitted before the first is stored, so that a slow validator does not change their order.
-    const admitted = await Promise.all(inputs.map((input) => this.#admit(input)))
+    const admitted = await Promise.all(inputs.map((input) => this.#admit(input, options)))
+    const store = this.#storing(admitted, options)
     return Promise.all(
       inputs.map(async (input, index) => {
-        const task = admitted[index] as NewTask | ForebayError
-        const type = task instanceof ForebayError ? String(input?.type) : task.type
-        const wantsEstimate = options.estimate ?? false
-        return this.#told(
-          type,
-          task instanceof ForebayError
-            ? { status: 'refused', error: task }
-            : await this.#store({ input, task, wantsEstimate }),
-        )
+        const one = admitted[index] as Candidate | ForebayError
+        if (one instanceof ForebayError) return this.#told(String(input?.type), { status: 'refused', error: one })
+        return this.#told(one.task.type, await store(one))
       }),
     )
   }
 
-  async #admit(input: InputOf<Types>): Promise<NewTask | ForebayError> {
+  async #admit(input: InputOf<Types>, options: EnqueueOptions): Promise<Candidate | ForebayError> {
     try {
       if (this.#closed)
         throw new ForebayError('QUEUE_CLOSED', `Queue "${this.name}" is closed. The task was not stored.`)
+      if (options.transaction !== undefined && !this.#rules.capabilities.transactions) {
+        const message = `The ${this.#rules.backend} backend cannot store a task within your own transaction. Nothing was stored; postgres can.`
+        throw new ForebayError('UNSUPPORTED', message, { path: 'transaction' })
+      }
       const task = admit(input, () => newTaskId(this.clock, this.#random), this.#rules)
       if (this.types) await checkPayload(this.types, input.type, input.payload)
-      return task
+      return { input, task, wantsEstimate: options.estimate ?? false }
     } catch (thrown) {
       return asForebayError(thrown)
     }
   }
 
-  async #store(candidate: Candidate): Promise<Outcome> {
-    try {
-      return await this.#intake.add(candidate)
-    } catch (thrown) {
-      return { status: 'refused', error: asForebayError(thrown, 'BACKEND_UNAVAILABLE') }
-    }
+  /** How each of them is stored: with whatever else comes now, or all at once within the producer's own transaction. */
+  #storing(
+    admitted: readonly (Candidate | ForebayError)[],
+    { transaction }: EnqueueOptions,
+  ): (candidate: Candidate) => Promise<Outcome> {
+    const failed = (thrown: unknown): Outcome => ({
+      status: 'refused',
+      error: asForebayError(thrown, 'BACKEND_UNAVAILABLE'),
+    })
+    if (transaction === undefined) return (candidate) => this.#intake.add(candidate).catch(failed)
+    const candidates = admitted.filter((one): one is Candidate => !(one instanceof ForebayError))
+    const outcomes = this.#intake.addWithin(candidates, transaction)
+    return (candidate) => outcomes.then((all) => all[candidates.indexOf(candidate)] as Outcome, failed)
   }
 
   /** Counts and tells what became of a task. */

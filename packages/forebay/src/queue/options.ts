@@ -60,6 +60,12 @@ export interface QueueOptions<Types extends TaskTypes> {
 export interface EnqueueOptions {
   /** Whether the answer shall say when the task is likely to start. Default false. */
   readonly estimate?: boolean
+  /**
+   * A client of the backend's own engine on which you have begun a transaction (a `Client` of `pg`): the task is there when that
+   * commits, with all else that it does, and never if it does not. Refused with UNSUPPORTED where the backend has no such
+   * transactions. A task that does not fit is refused, also with the overflow policies `wait` and `spill`. Default: none.
+   */
+  readonly transaction?: unknown
 }
 
 /** What a queue tells its listeners. */

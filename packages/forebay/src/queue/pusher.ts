@@ -56,6 +56,11 @@ export class Pusher {
     return this.#service.push(tasks, this.#full.bounds)
   }
 
+  /** Within the whole bounds, as part of the caller's own transaction. */
+  pushWithin(tasks: readonly NewTask[], transaction: unknown): Promise<PushResult[]> {
+    return this.#service.push(tasks, this.#full.bounds, transaction)
+  }
+
   /**
    * The candidates in runs of which one may be full and the next one not, without harm: where a smaller task may pass a larger
    * one at the bound in bytes, an ordered one must not pass that of its key, so it begins a run of its own.

@@ -1,4 +1,7 @@
-/** Overflow `reject` and the two that drop: what does not fit, or for which nothing can give way, is refused. */
+/**
+ * Overflow `reject` and the two that drop: what does not fit, or for which nothing can give way, is refused. So is, whatever the
+ * policy, what does not fit within a transaction of its producer, which cannot wait.
+ */
 
 import type { PushResult } from '../backends/queue-service.ts'
 import { type Candidate, type Outcome, refused } from './candidate.ts'
@@ -15,7 +18,16 @@ export class Refusing {
   }
 
   async place(candidates: readonly Candidate[]): Promise<Outcome[]> {
-    const results = await this.#pusher.push(candidates)
+    return this.#outcomes(candidates, await this.#pusher.push(candidates))
+  }
+
+  /** As part of the caller's own transaction. */
+  async placeWithin(candidates: readonly Candidate[], transaction: unknown): Promise<Outcome[]> {
+    const tasks = candidates.map(({ task }) => task)
+    return this.#outcomes(candidates, await this.#pusher.pushWithin(tasks, transaction))
+  }
+
+  #outcomes(candidates: readonly Candidate[], results: readonly PushResult[]): Outcome[] {
     return candidates.map((candidate, index) => {
       const result = results[index] as PushResult
       return result.status === 'full'

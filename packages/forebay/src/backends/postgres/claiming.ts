@@ -2,7 +2,7 @@
 
 import type { Claim } from '../queue-service.ts'
 import { fromStored } from './stored-text.ts'
-import { storedTask, type TaskColumns } from './task-rows.ts'
+import { storedTask, TASK_COLUMN_COUNT, type TaskColumns } from './task-rows.ts'
 
 export type ClaimRow = [
   id: string | null,
@@ -31,7 +31,13 @@ export interface Granted {
 }
 
 export function grantedOf(rows: readonly ClaimRow[]): Granted {
-  const end = (rows.at(-1) as ClaimRow).slice(13) as [number | null, number | null, number | null, number, number]
+  const end = (rows.at(-1) as ClaimRow).slice(4 + TASK_COLUMN_COUNT) as [
+    number | null,
+    number | null,
+    number | null,
+    number,
+    number,
+  ]
   const [dueIn, low, last, seen, tookMs] = end
   return {
     claims: rows.slice(0, -1).sort(byToken).map(claimOf),
@@ -50,7 +56,7 @@ function byToken([, a]: ClaimRow, [, b]: ClaimRow): number {
 
 function claimOf([stored, token, waited, expired, ...rest]: ClaimRow): Claim {
   const id = fromStored(stored as string)
-  const task = storedTask(id, rest.slice(0, 9) as TaskColumns)
+  const task = storedTask(id, rest.slice(0, TASK_COLUMN_COUNT) as TaskColumns)
   // The server's clock may have been set back.
   return { id, token, task, waitedMs: Math.max(0, waited), expired }
 }

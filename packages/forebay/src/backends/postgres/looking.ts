@@ -3,7 +3,7 @@
 import type { DeadReason } from '../../task.ts'
 import type { DeadPage, Depth, FoundTask } from '../queue-service.ts'
 import { fromStored } from './stored-text.ts'
-import { storedTask, type TaskColumns } from './task-rows.ts'
+import { storedTask, TASK_COLUMN_COUNT, type TaskColumns } from './task-rows.ts'
 
 export type DepthRow = [
   ready: number,
@@ -52,10 +52,10 @@ export function foundOf(count: number, rows: readonly FindRow[]): (FoundTask | u
 function foundTask([, stored, state, reason, diedAt, ...rest]: FindRow): FoundTask {
   const id = fromStored(stored)
   if (state === 'completed') {
-    const [completedAt, result] = rest.slice(9) as [number, string]
+    const [completedAt, result] = rest.slice(TASK_COLUMN_COUNT) as [number, string]
     return { state, id, completedAt: Math.floor(completedAt), result }
   }
-  const task = storedTask(id, rest.slice(0, 9) as TaskColumns)
+  const task = storedTask(id, rest.slice(0, TASK_COLUMN_COUNT) as TaskColumns)
   return state === 'dead'
     ? { state, task, reason: reason as DeadReason, deadAt: Math.floor(diedAt as number) }
     : { state, task }

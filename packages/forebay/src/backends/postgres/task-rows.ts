@@ -4,13 +4,15 @@ import type { FailedAttempt } from '../../task.ts'
 import type { StoredTask } from '../queue-service.ts'
 import { fromStored } from './stored-text.ts'
 
-/** The columns of a task as every function answers them, in this order. */
+/** The columns of a task as every function answers them, in this order: sql/task-columns.ts. */
 export type TaskColumns = [
   attempts: number,
   failures: string[] | null,
   createdAt: number,
   priority: number,
   cost: number,
+  ordered: boolean,
+  ttl: number | null,
   type: string,
   key: string | null,
   headers: string | null,
@@ -18,7 +20,7 @@ export type TaskColumns = [
 ]
 
 export function storedTask(id: string, columns: TaskColumns): StoredTask {
-  const [attempts, failures, createdAt, priority, cost, type, key, headers, payload] = columns
+  const [attempts, failures, createdAt, priority, cost, ordered, ttl, type, key, headers, payload] = columns
   return {
     id,
     type: fromStored(type),
@@ -28,7 +30,11 @@ export function storedTask(id: string, columns: TaskColumns): StoredTask {
     priority,
     ...(key === null ? {} : { key: fromStored(key) }),
     cost,
+    ...(ordered ? { ordered } : {}),
+    ...(ttl === null ? {} : { ttlMs: ttl }),
     headers: headers === null ? {} : (JSON.parse(headers) as Record<string, string>),
     failures: (failures ?? []).map((failure) => JSON.parse(failure) as FailedAttempt),
   }
 }
+
+export const TASK_COLUMN_COUNT = 11

@@ -2,6 +2,7 @@
 
 import { GRANT_BITS, GRANT_SIZE } from '../token.ts'
 import { NOW, routine } from './routine.ts'
+import { TASK_COLUMNS, taskColumns } from './task-columns.ts'
 
 /** So many tasks that fell due are made ready at a time: bounds the time of a claim when very many fall due at once. */
 const PROMOTED_AT_ONCE = 5_000
@@ -81,8 +82,7 @@ const claimShares = (s: string): string =>
   routine(
     `${s}.claim(q integer, shares integer[], lease_ms float8, start float8, since float8)`,
     `TABLE (
-      id text, token bigint, waited float8, expired boolean, attempts integer, failures text[], created_at float8,
-      priority integer, cost float8, type text, key text, headers text, payload text,
+      id text, token bigint, waited float8, expired boolean, ${TASK_COLUMNS},
       due_in float8, low float8, last float8, seen float8, took float8
     )`,
     `
@@ -122,14 +122,13 @@ const claimShares = (s: string): string =>
           number := nextval('${s}.grant_numbers') << 20 | floor(random() * 1048576)::bigint;
           INSERT INTO ${s}.grants (id, queue, look_at, lease_end, size, open, seqs)
             VALUES (number, q, now + lease_ms, now + lease_ms, size,
-              CASE WHEN size = 64 THEN -1 ELSE (1::bigint << size) - 1 END, seqs[done + 1:done + size]);
+              CASE WHEN size = ${GRANT_SIZE} THEN -1 ELSE ~(-1::bigint << size) END, seqs[done + 1:done + size]);
           tokens := tokens || ARRAY(SELECT number << ${GRANT_BITS} | b FROM generate_series(0, size - 1) b);
           done := done + size;
         END LOOP;
       END LOOP;
       RETURN QUERY
-      SELECT t.id, u.token, now - u.due, coalesce(t.expires_at <= now, false), t.attempts + 1, t.failures, t.created_at,
-          t.priority, t.cost, t.type, t.key, t.headers, t.payload,
+      SELECT t.id, u.token, now - u.due, coalesce(t.expires_at <= now, false), ${taskColumns('1')},
           NULL::float8, NULL::float8, NULL::float8, NULL::float8, NULL::float8
         FROM unnest(seqs, dues, tokens) u (seq, due, token) JOIN ${s}.tasks t ON t.seq = u.seq;
     END IF;

@@ -2,20 +2,17 @@
 
 import { AGEING_STEP_MS } from '../../rank.ts'
 import { NOW, routine } from './routine.ts'
+import { TASK_COLUMNS, taskColumns } from './task-columns.ts'
 
 /** `list_dead`: the oldest first, after the one that died at `after_place` with the number `after_seq`. */
 const listDead = (s: string): string =>
   routine(
     `${s}.list_dead(q integer, most integer, after_place float8, after_seq bigint)`,
-    `TABLE (
-      seq bigint, id text, reason text, died_at float8, attempts integer, failures text[], created_at float8,
-      priority integer, cost float8, type text, key text, headers text, payload text
-    )`,
+    `TABLE (seq bigint, id text, reason text, died_at float8, ${TASK_COLUMNS})`,
     `
   BEGIN
     RETURN QUERY
-    SELECT t.seq, t.id, t.reason, t.dead_at, t.attempts, t.failures, t.created_at, t.priority, t.cost, t.type, t.key, t.headers,
-        t.payload
+    SELECT t.seq, t.id, t.reason, t.dead_at, ${taskColumns()}
       FROM ${s}.tasks t
       WHERE t.queue = q AND t.dead_at IS NOT NULL AND (t.dead_at, t.seq) > (after_place, after_seq)
       ORDER BY t.dead_at, t.seq LIMIT most;

@@ -2,6 +2,7 @@
 
 import { OPEN } from './claim.ts'
 import { NOW, routine } from './routine.ts'
+import { TASK_COLUMNS, taskColumns } from './task-columns.ts'
 
 /** `totals`: the counters of a queue, and how many tasks and bytes count for its bounds. */
 const totals = (s: string): string =>
@@ -71,8 +72,7 @@ const find = (s: string): string =>
   routine(
     `${s}.find(q integer, ids text[])`,
     `TABLE (
-      ord bigint, id text, state text, reason text, died_at float8, attempts integer, failures text[], created_at float8,
-      priority integer, cost float8, type text, key text, headers text, payload text, completed_at float8, result text
+      ord bigint, id text, state text, reason text, died_at float8, ${TASK_COLUMNS}, completed_at float8, result text
     )`,
     `
   DECLARE
@@ -83,8 +83,7 @@ const find = (s: string): string =>
         CASE WHEN t.id IS NULL THEN 'completed' WHEN t.dead_at IS NOT NULL THEN 'dead'
           WHEN w.state = 0 OR w.due <= now OR l.lease_end <= now THEN 'ready' WHEN l.lease_end > now THEN 'inFlight'
           ELSE 'delayed' END,
-        t.reason, t.dead_at, t.attempts + CASE WHEN l.lease_end IS NULL THEN 0 ELSE 1 END, t.failures, t.created_at,
-        t.priority, t.cost, t.type, t.key, t.headers, t.payload, r.completed_at, r.result
+        t.reason, t.dead_at, ${taskColumns('CASE WHEN l.lease_end IS NULL THEN 0 ELSE 1 END')}, r.completed_at, r.result
       FROM unnest(ids) WITH ORDINALITY u (id, ord)
         LEFT JOIN ${s}.tasks t ON t.id = u.id AND t.queue = q
         LEFT JOIN LATERAL (
