@@ -25,6 +25,11 @@ const BACKENDS: Readonly<Record<string, Open>> = {
     const { parseSqliteUrl } = await import('./sqlite/sqlite-url.ts')
     return openSqlite({ ...parseSqliteUrl(url), queue, clock })
   },
+  nats: async (url, options) => {
+    const { openNats } = await import('./nats/nats-queue-service.ts')
+    const { parseNatsUrl } = await import('./nats/nats-url.ts')
+    return openNats({ ...parseNatsUrl(url), ...options })
+  },
 }
 
 /**

@@ -1,0 +1,172 @@
+/**
+ * The claims of this process. Each has a call for messages waiting at the consumer of the tasks, which the server answers
+ * with what there is as soon as there is something. Every message that comes is granted to a claim that waits, or given back
+ * at once.
+ */
+
+import type { Msg } from '@nats-io/transport-node'
+import { type Clock, sleep } from '../../clock.ts'
+import { ClaimLine, type Waiter } from '../claim-line.ts'
+import type { Claim, ClaimRequest } from '../queue-service.ts'
+import { type Delivery, deliveryOf } from './jetstream.ts'
+import type { Leases } from './leases.ts'
+import { fromNats, isGone, NobodyListens } from './nats-errors.ts'
+import type { Store } from './store.ts'
+import { decodeRecord } from './task-record.ts'
+import { WaitingClaim } from './waiting-claim.ts'
+
+/** A call is renewed after this, so that one that the server forgot is not missed for longer. */
+const LONGEST_CALL_MS = 10_000
+
+/** Long enough for the server to tell its consumer of what was pushed just before. */
+const SHORTEST_CALL_MS = 15
+
+/** The server had no place for the call, or others wait for what there is. */
+const CALL_AGAIN_MS = 10
+
+/** The end of a call that has brought something comes at once, or is lost. */
+const END_WITHIN_MS = 2_000
+
+/** How a call ended. */
+interface Ended {
+  /** Whether it brought something. */
+  readonly brought: boolean
+  /** Whether the server turned it away. */
+  readonly refused: boolean
+}
+
+export class Claims {
+  readonly #store: Store
+  readonly #leases: Leases
+  readonly #clock: Clock
+  readonly #restore: () => Promise<void>
+  readonly #line: ClaimLine
+  readonly #waiting = new Map<Waiter, WaitingClaim>()
+  /** Messages that are being granted or given back. */
+  readonly #handling = new Set<Promise<void>>()
+  #closed = false
+
+  /** @param restore Makes streams and consumers that are gone; rejects if that can't be hidden. */
+  constructor(store: Store, leases: Leases, clock: Clock, restore: () => Promise<void>) {
+    this.#store = store
+    this.#leases = leases
+    this.#clock = clock
+    this.#restore = restore
+    this.#line = new ClaimLine(clock)
+  }
+
+  claim(request: ClaimRequest): Promise<Claim[]> {
+    return this.#line.join(request, this, (waiter) => void this.#serve(waiter))
+  }
+
+  /** Ends the waits; resolves when what had come for them is granted. */
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#line.end(this)
+    await Promise.all(this.#handling)
+  }
+
+  async #serve(waiter: Waiter): Promise<void> {
+    // Also a claim that does not wait is answered only after it has asked.
+    waiter.begin()
+    const until = this.#clock.monotonic() + waiter.request.waitMs
+    const waiting = new WaitingClaim(waiter, () => this.#isInLine(waiter))
+    this.#waiting.set(waiter, waiting)
+    try {
+      await Promise.all([this.#leases.putBackOver(), ...this.#handling])
+      await this.#callUntilAnswered(waiting, until)
+    } catch (thrown) {
+      waiting.fail(fromNats(thrown))
+    } finally {
+      this.#waiting.delete(waiter)
+    }
+  }
+
+  async #callUntilAnswered(waiting: WaitingClaim, until: number): Promise<void> {
+    for (let restored = 0; !waiting.isAnswered; ) {
+      const leftMs = until - this.#clock.monotonic()
+      if (leftMs > 0) waiting.park()
+      if (waiting.isAnswered) return
+      try {
+        const { brought, refused } = await this.#call(waiting, Math.min(leftMs, LONGEST_CALL_MS))
+        if (waiting.isAnswered) return
+        if (!brought && leftMs <= 0) waiting.waiter.finish([])
+        else if (refused) await sleep(this.#clock, CALL_AGAIN_MS)
+      } catch (thrown) {
+        if (!isGone(thrown) || restored++ > 0) throw thrown
+        await this.#restore()
+      }
+    }
+  }
+
+  /** Resolves when the call is over and all that it brought is granted. */
+  async #call(waiting: WaitingClaim, waitMs: number): Promise<Ended> {
+    const taking: Promise<void>[] = []
+    const { max } = waiting.waiter.request
+    let cancelTimer = () => {}
+    let end = () => {}
+    try {
+      const refused = await new Promise<boolean>((resolve, reject) => {
+        const onMessage = (message: Msg) => {
+          const delivery = deliveryOf(message)
+          if (!delivery) return endedBy(message, resolve, reject)
+          taking.push(this.#handle(delivery, waiting))
+          cancelTimer()
+          cancelTimer = this.#clock.after(END_WITHIN_MS, () => resolve(false), { background: true })
+          if (taking.length === max) resolve(false)
+        }
+        const listener = { onMessage, onLost: reject }
+        end = this.#store.pullReady(max, Math.max(SHORTEST_CALL_MS, waitMs), listener).end
+      })
+      return { refused, brought: taking.length > 0 }
+    } finally {
+      cancelTimer()
+      end()
+      waiting.callEnded()
+      await Promise.all(taking)
+    }
+  }
+
+  /** Grants what came to the claim that called, or to the first that has room; else gives it back. */
+  #handle(delivery: Delivery, caller: WaitingClaim): Promise<void> {
+    const handling = this.#handOut(delivery, caller).finally(() => this.#handling.delete(handling))
+    this.#handling.add(handling)
+    return handling
+  }
+
+  async #handOut(delivery: Delivery, caller: WaitingClaim): Promise<void> {
+    if (caller.hasRoom) {
+      caller.delivering()
+      return caller.take(this.#grant(delivery, caller))
+    }
+    const other = [...this.#line].map((waiter) => this.#waiting.get(waiter)).find((waiting) => waiting?.hasRoom)
+    if (other && !this.#closed) return other.take(this.#grant(delivery, other))
+    // If it does not get there, the consumer delivers it again in its time.
+    await this.#store.giveBack(delivery.ackSubject).catch(() => undefined)
+  }
+
+  async #grant(
+    { ackSubject, data, sequence, storedAt }: Delivery,
+    { waiter }: WaitingClaim,
+  ): Promise<Claim | undefined> {
+    const version = { record: decodeRecord(data), sequence, storedAt }
+    if (version.record.kind === 'ready') return this.#leases.grant({ version, ackSubject }, waiter.request.leaseMs)
+    await this.#store.noteMet(version)
+    await this.#store.finish(ackSubject, undefined)
+    return undefined
+  }
+
+  #isInLine(waiter: Waiter): boolean {
+    for (const one of this.#line) if (one === waiter) return true
+    return false
+  }
+}
+
+/** What the consumer says of the call itself. */
+function endedBy(message: Msg, resolve: (refused: boolean) => void, reject: (thrown: unknown) => void): void {
+  const code = message.headers?.code
+  const says = message.headers?.description ?? ''
+  if (code === 503 || (code === 409 && /deleted/i.test(says)))
+    reject(new NobodyListens(`The consumer is gone: ${says}`))
+  else resolve(code === 409 || /pending/i.test(says))
+}
