@@ -4,15 +4,16 @@
  * at once.
  */
 
-import type { Msg } from '@nats-io/transport-node'
 import { type Clock, sleep } from '../../clock.ts'
+import { ForebayError } from '../../errors.ts'
 import { ClaimLine, type Waiter } from '../claim-line.ts'
 import type { Claim, ClaimRequest } from '../queue-service.ts'
-import { type Delivery, deliveryOf } from './jetstream.ts'
+import type { Delivery } from './jetstream.ts'
 import type { Leases } from './leases.ts'
-import { fromNats, isGone, NobodyListens } from './nats-errors.ts'
+import { callForMessages, type EndedCall } from './message-call.ts'
+import { fromNats, isGone } from './nats-errors.ts'
 import type { Store } from './store.ts'
-import { decodeRecord } from './task-record.ts'
+import { decodeRecord, type TaskRecord } from './task-record.ts'
 import { WaitingClaim } from './waiting-claim.ts'
 
 /** A call is renewed after this, so that one that the server forgot is not missed for longer. */
@@ -24,16 +25,11 @@ const SHORTEST_CALL_MS = 15
 /** The server had no place for the call, or others wait for what there is. */
 const CALL_AGAIN_MS = 10
 
-/** The end of a call that has brought something comes at once, or is lost. */
-const END_WITHIN_MS = 2_000
+/** Calls of which nothing was heard, until the server is taken for lost. */
+const MOST_SILENCES = 20
 
-/** How a call ended. */
-interface Ended {
-  /** Whether it brought something. */
-  readonly brought: boolean
-  /** Whether the server turned it away. */
-  readonly refused: boolean
-}
+/** A delivery, and when the call was made that it answers. */
+type Called = Delivery & { readonly calledAt: number }
 
 export class Claims {
   readonly #store: Store
@@ -83,15 +79,19 @@ export class Claims {
   }
 
   async #callUntilAnswered(waiting: WaitingClaim, until: number): Promise<void> {
-    for (let restored = 0; !waiting.isAnswered; ) {
+    for (let restored = 0, silences = 0; !waiting.isAnswered; ) {
       const leftMs = until - this.#clock.monotonic()
       if (leftMs > 0) waiting.park()
       if (waiting.isAnswered) return
       try {
-        const { brought, refused } = await this.#call(waiting, Math.min(leftMs, LONGEST_CALL_MS))
+        const { brought, why } = await this.#call(waiting, Math.min(leftMs, LONGEST_CALL_MS))
+        // Nothing was said of the rest.
+        if (why === 'silent' && waiting.hasRoom && ++silences < MOST_SILENCES) continue
+        waiting.callEnded()
         if (waiting.isAnswered) return
-        if (!brought && leftMs <= 0) waiting.waiter.finish([])
-        else if (refused) await sleep(this.#clock, CALL_AGAIN_MS)
+        if (silences === MOST_SILENCES) throw silent()
+        if (brought === 0 && leftMs <= 0) waiting.waiter.finish([])
+        else if (why === 'refused') await sleep(this.#clock, CALL_AGAIN_MS)
       } catch (thrown) {
         if (!isGone(thrown) || restored++ > 0) throw thrown
         await this.#restore()
@@ -100,41 +100,30 @@ export class Claims {
   }
 
   /** Resolves when the call is over and all that it brought is granted. */
-  async #call(waiting: WaitingClaim, waitMs: number): Promise<Ended> {
+  async #call(waiting: WaitingClaim, waitMs: number): Promise<EndedCall> {
     const taking: Promise<void>[] = []
-    const { max } = waiting.waiter.request
-    let cancelTimer = () => {}
-    let end = () => {}
+    const calledAt = this.#clock.monotonic()
     try {
-      const refused = await new Promise<boolean>((resolve, reject) => {
-        const onMessage = (message: Msg) => {
-          const delivery = deliveryOf(message)
-          if (!delivery) return endedBy(message, resolve, reject)
-          taking.push(this.#handle(delivery, waiting))
-          cancelTimer()
-          cancelTimer = this.#clock.after(END_WITHIN_MS, () => resolve(false), { background: true })
-          if (taking.length === max) resolve(false)
-        }
-        const listener = { onMessage, onLost: reject }
-        end = this.#store.pullReady(max, Math.max(SHORTEST_CALL_MS, waitMs), listener).end
+      return await callForMessages({
+        batch: waiting.room,
+        waitMs: Math.max(SHORTEST_CALL_MS, waitMs),
+        clock: this.#clock,
+        pull: (batch, span, listener) => this.#store.pullReady(batch, span, listener),
+        onDelivery: (delivery) => taking.push(this.#handle({ ...delivery, calledAt }, waiting)),
       })
-      return { refused, brought: taking.length > 0 }
     } finally {
-      cancelTimer()
-      end()
-      waiting.callEnded()
       await Promise.all(taking)
     }
   }
 
   /** Grants what came to the claim that called, or to the first that has room; else gives it back. */
-  #handle(delivery: Delivery, caller: WaitingClaim): Promise<void> {
+  #handle(delivery: Called, caller: WaitingClaim): Promise<void> {
     const handling = this.#handOut(delivery, caller).finally(() => this.#handling.delete(handling))
     this.#handling.add(handling)
     return handling
   }
 
-  async #handOut(delivery: Delivery, caller: WaitingClaim): Promise<void> {
+  async #handOut(delivery: Called, caller: WaitingClaim): Promise<void> {
     if (caller.hasRoom) {
       caller.delivering()
       return caller.take(this.#grant(delivery, caller))
@@ -145,15 +134,24 @@ export class Claims {
     await this.#store.giveBack(delivery.ackSubject).catch(() => undefined)
   }
 
-  async #grant(
-    { ackSubject, data, sequence, storedAt }: Delivery,
-    { waiter }: WaitingClaim,
-  ): Promise<Claim | undefined> {
-    const version = { record: decodeRecord(data), sequence, storedAt }
-    if (version.record.kind === 'ready') return this.#leases.grant({ version, ackSubject }, waiter.request.leaseMs)
+  async #grant(delivery: Called, { waiter }: WaitingClaim): Promise<Claim | undefined> {
+    const { ackSubject, calledAt, sequence, storedAt } = delivery
+    const version = { record: await this.#recordOf(delivery), sequence, storedAt }
+    const { leaseMs } = waiter.request
+    if (version.record.kind === 'ready') return this.#leases.grant({ version, ackSubject }, leaseMs, calledAt)
     await this.#store.noteMet(version)
-    await this.#store.finish(ackSubject, undefined)
+    await this.#store.finish(ackSubject)
     return undefined
+  }
+
+  /** What is no task is told of once, and not delivered again. */
+  async #recordOf({ data, ackSubject }: Called): Promise<TaskRecord> {
+    try {
+      return decodeRecord(data)
+    } catch (thrown) {
+      await this.#store.finish(ackSubject)
+      throw thrown
+    }
   }
 
   #isInLine(waiter: Waiter): boolean {
@@ -162,11 +160,7 @@ export class Claims {
   }
 }
 
-/** What the consumer says of the call itself. */
-function endedBy(message: Msg, resolve: (refused: boolean) => void, reject: (thrown: unknown) => void): void {
-  const code = message.headers?.code
-  const says = message.headers?.description ?? ''
-  if (code === 503 || (code === 409 && /deleted/i.test(says)))
-    reject(new NobodyListens(`The consumer is gone: ${says}`))
-  else resolve(code === 409 || /pending/i.test(says))
+function silent(): ForebayError {
+  const message = 'The NATS server does not answer calls for tasks; what was acknowledged is kept.'
+  return new ForebayError('BACKEND_UNAVAILABLE', message)
 }

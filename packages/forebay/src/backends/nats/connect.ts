@@ -19,7 +19,7 @@ const CONNECT_WITHIN_MS = 5_000
 
 /** Between two attempts to connect again: spread, so that all clients of a server that starts do not come at once. */
 const LEAST_WAIT_MS = 50
-const SPREAD_MS = 1_950
+const SPREAD_MS = 950
 
 /** @throws ForebayError `BACKEND_UNAVAILABLE` */
 export async function connect(

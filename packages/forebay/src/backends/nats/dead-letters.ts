@@ -50,7 +50,7 @@ export class StoredDeadLetters {
     }
     if (which === 'all') {
       // Those that die meanwhile are left.
-      const last = await this.#store.lastNote()
+      const last = await this.#store.lastDead()
       for (let next = 1; ; ) {
         const found = (await this.#from(next, AT_ONCE)).filter(({ note }) => note <= last)
         await inWindows(found, sizeOf, ({ letter }) => takeOne(letter))
@@ -84,7 +84,7 @@ export class StoredDeadLetters {
           const version = await this.#store.versionAt(one.version)
           if (version?.record.kind === 'dead') letters.set(one, version)
           // Whoever took the letter did not come to its note.
-          else await this.#store.removeNote(one.note)
+          else await this.#store.removeDeadNote(one.note)
         },
       )
       for (const one of notes) {

@@ -3,10 +3,10 @@
  * off until it is due; then the version that it is about is superseded by one that may be granted.
  */
 
-import type { Msg } from '@nats-io/transport-node'
 import { type Clock, sleep } from '../../clock.ts'
-import { deliveryOf, type Delivery } from './jetstream.ts'
-import { isGone, NobodyListens } from './nats-errors.ts'
+import type { Delivery } from './jetstream.ts'
+import { callForMessages } from './message-call.ts'
+import { isGone } from './nats-errors.ts'
 import type { Store } from './store.ts'
 import { readyAtOf, successorOf } from './task-record.ts'
 
@@ -17,9 +17,6 @@ const LONGEST_CALL_MS = 30_000
 
 /** After something went wrong. */
 const PAUSE_MS = 500
-
-/** The end of a call that has brought something comes at once, or is lost. */
-const END_WITHIN_MS = 2_000
 
 interface Note {
   readonly version: number
@@ -60,26 +57,16 @@ export class DueNotes {
   }
 
   async #call(): Promise<void> {
-    let cancelTimer = () => {}
-    let end = () => {}
-    let count = 0
     try {
-      await new Promise<void>((resolve, reject) => {
-        this.#ended.signal.addEventListener('abort', () => resolve(), { once: true })
-        const onMessage = (message: Msg) => {
-          const delivery = deliveryOf(message)
-          if (!delivery)
-            return message.headers?.code === 503 ? reject(new NobodyListens('The consumer is gone')) : resolve()
-          this.#begin(delivery)
-          cancelTimer()
-          cancelTimer = this.#clock.after(END_WITHIN_MS, resolve, { background: true })
-          if (++count === BATCH) resolve()
-        }
-        end = this.#store.pullLater(BATCH, LONGEST_CALL_MS, { onMessage, onLost: reject }).end
+      await callForMessages({
+        batch: BATCH,
+        waitMs: LONGEST_CALL_MS,
+        clock: this.#clock,
+        pull: (batch, waitMs, listener) => this.#store.pullLater(batch, waitMs, listener),
+        onDelivery: (delivery) => this.#begin(delivery),
+        signal: this.#ended.signal,
       })
     } finally {
-      cancelTimer()
-      end()
       await Promise.all(this.#handling)
     }
   }
@@ -104,7 +91,7 @@ export class DueNotes {
       await this.#store.supersede(version, successor)
       await this.#store.remove(noted)
     }
-    await this.#store.removeNote(sequence)
-    await this.#store.finish(ackSubject, undefined)
+    await this.#store.removeLaterNote(sequence)
+    await this.#store.finish(ackSubject)
   }
 }

@@ -6,11 +6,12 @@
 
 import type { CancelTimer, Clock } from '../../clock.ts'
 import type { Claim, ClaimRef, ExtendResult } from '../queue-service.ts'
+import { FRESH_MS } from './old-grants.ts'
 import type { Store, StoredGrant } from './store.ts'
 import { hasExpired, readyAtOf, storedTaskOf, successorOf, type Version } from './task-record.ts'
 
 /** A version, and where its consumer is told of it. */
-export interface Delivered {
+interface Delivered {
   readonly version: Version
   readonly ackSubject: string
 }
@@ -42,8 +43,11 @@ export class Leases {
     this.#clock = clock
   }
 
-  /** Grants a ready version; undefined if it was granted before, and then what has to be done about that is done. */
-  async grant(delivered: Delivered, leaseMs: number): Promise<Claim | undefined> {
+  /**
+   * Grants a ready version; undefined if it was granted before, and then what has to be done about that is done.
+   * @param calledAt When the call was made that the delivery answers, by our monotonic clock.
+   */
+  async grant(delivered: Delivered, leaseMs: number, calledAt: number): Promise<Claim | undefined> {
     const { version, ackSubject } = delivered
     const { record, sequence } = version
     const { ahead } = await this.#store.time.now()
@@ -55,6 +59,8 @@ export class Leases {
       await this.#look(delivered)
       return undefined
     }
+    // It may have ended while the delivery was on its way, so long ago that its grant was forgotten.
+    if (this.#clock.monotonic() > calledAt + FRESH_MS) return undefined
     this.#store.lookAgain(ackSubject, leaseMs)
     const token = this.#store.tokenOf(sequence)
     const lease = {

@@ -215,6 +215,7 @@ export class NatsQueueService implements QueueService {
   async #close(): Promise<void> {
     await Promise.all([this.#claims.close(), this.#dueNotes.close(), Promise.allSettled(this.#underWay)])
     this.#leases.close()
+    this.#store.close()
     await this.#release()
   }
 

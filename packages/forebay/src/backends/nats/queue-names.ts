@@ -2,8 +2,8 @@
  * The names of a queue's streams and subjects.
  *
  *     PREFIX-QUEUE-tasks-XXXXXX   PREFIX.QUEUE.t.ID             every task, in the versions that it has been through
- *     PREFIX-QUEUE-notes          PREFIX.QUEUE.l.ERA.SEQUENCE   a delayed version, to be looked at when it is due
- *                                 PREFIX.QUEUE.d.ERA.SEQUENCE   a dead one
+ *     PREFIX-QUEUE-later          PREFIX.QUEUE.l.ERA.SEQUENCE   a note of a delayed version, to be looked at when it is due
+ *     PREFIX-QUEUE-dead           PREFIX.QUEUE.d.ERA.SEQUENCE   a note of a dead one
  *     PREFIX-QUEUE-marks          PREFIX.QUEUE.g.ERA.SEQUENCE   the grant of a version: its lease
  *                                 PREFIX.QUEUE.u|c.HASH         a dedup id, and that its task came to be
  *                                 PREFIX.QUEUE.r.ID, .s.CELL, .k   a kept result, a cell of the shared state, the clock
@@ -39,8 +39,12 @@ export class QueueNames {
     return `${this.#stream}-tasks-${salt}`
   }
 
-  get notesStream(): string {
-    return `${this.#stream}-notes`
+  get laterStream(): string {
+    return `${this.#stream}-later`
+  }
+
+  get deadStream(): string {
+    return `${this.#stream}-dead`
   }
 
   get marksStream(): string {
@@ -55,16 +59,20 @@ export class QueueNames {
     return `${this.#subject}.t.${tokenOf(id)}`
   }
 
-  get allNotes(): readonly string[] {
-    return [`${this.#subject}.l.*.*`, `${this.#subject}.d.*.*`]
+  get allLater(): string {
+    return `${this.#subject}.l.*.*`
   }
 
-  /** @param era Of the stream of the tasks; `*`: of any. */
-  later(era: string, sequence: number | '*'): string {
+  get allDead(): string {
+    return `${this.#subject}.d.*.*`
+  }
+
+  /** @param era Of the stream of the tasks. */
+  later(era: string, sequence: number): string {
     return `${this.#subject}.l.${era}.${sequence}`
   }
 
-  dead(era: string, sequence: number | '*'): string {
+  dead(era: string, sequence: number): string {
     return `${this.#subject}.d.${era}.${sequence}`
   }
 

@@ -15,6 +15,7 @@ import type { Clock } from '../../clock.ts'
 import { DedupIds } from './dedup.ts'
 import type { JetStream, StoredMessage } from './jetstream.ts'
 import { isOutrun } from './nats-errors.ts'
+import { OldGrants } from './old-grants.ts'
 import { LATER, type QueueNames, READY } from './queue-names.ts'
 import { KeptResults } from './kept-results.ts'
 import type { Listener } from './request-desk.ts'
@@ -57,6 +58,7 @@ export class Store {
   readonly dedup: DedupIds
   readonly results: KeptResults
   readonly #jetstream: JetStream
+  readonly #oldGrants: OldGrants
   readonly #streams: Streams
   #tasks: TasksStream
 
@@ -67,6 +69,9 @@ export class Store {
     this.names = streams.names
     this.time = new ServerTime(clock, jetstream, this.names.marksStream, this.names.clock)
     this.dedup = new DedupIds(jetstream, this.names, this.time)
+    this.#oldGrants = new OldGrants(clock, async (sequence) => {
+      await jetstream.forget(this.names.marksStream, sequence)
+    })
     this.results = new KeptResults(jetstream, this.names, this.time)
   }
 
@@ -137,10 +142,6 @@ export class Store {
     return message && { ...jsonOf<Grant>(message), sequence: message.sequence, storedAt: message.storedAt }
   }
 
-  async forgetMark(sequence: number): Promise<void> {
-    await this.#jetstream.forget(this.names.marksStream, sequence)
-  }
-
   /** The version is to be looked at when it is due. If there is a note already, that one stays. */
   async noteLater(version: number, dueAt: number): Promise<void> {
     const subject = this.names.later(this.#tasks.era, version)
@@ -167,25 +168,39 @@ export class Store {
     else await this.noteDead(version.sequence)
   }
 
-  async removeNote(sequence: number): Promise<void> {
-    await this.#jetstream.remove(this.names.notesStream, sequence)
+  async removeLaterNote(note: number): Promise<void> {
+    await this.#jetstream.remove(this.names.laterStream, note)
+  }
+
+  async removeDeadNote(note: number): Promise<void> {
+    await this.#jetstream.remove(this.names.deadStream, note)
   }
 
   async removeDeadNoteOf(version: number): Promise<void> {
     const subject = this.names.dead(this.#tasks.era, version)
-    const message = await this.#jetstream.last(this.names.notesStream, subject)
-    if (message) await this.removeNote(message.sequence)
+    const message = await this.#jetstream.last(this.names.deadStream, subject)
+    if (message) await this.removeDeadNote(message.sequence)
   }
 
   /** The first note of a dead version at or after a sequence. */
   async nextDead(sequence: number): Promise<DeadNote | undefined> {
-    const message = await this.#jetstream.next(this.names.notesStream, this.names.dead('*', '*'), sequence)
+    const message = await this.#jetstream.next(this.names.deadStream, this.names.allDead, sequence)
     return message && { note: message.sequence, version: this.#versionNoted(message) }
   }
 
-  /** Tells the consumer that a version is done with, and forgets its grant. */
-  async finish(ackSubject: string, grant: number | undefined): Promise<void> {
-    await Promise.all([this.#jetstream.done(ackSubject), grant === undefined ? undefined : this.forgetMark(grant)])
+  /** The sequence of the latest note of a dead version. */
+  async lastDead(): Promise<number> {
+    return (await this.#streams.info(this.names.deadStream)).state.last_seq
+  }
+
+  /** Tells the consumer that a version or a note is done with. */
+  async finish(ackSubject: string, grant?: number): Promise<void> {
+    if (grant !== undefined) this.#oldGrants.add(grant)
+    await this.#jetstream.done(ackSubject)
+  }
+
+  close(): void {
+    this.#oldGrants.close()
   }
 
   pullReady(batch: number, waitMs: number, listener: Listener): { end(): void } {
@@ -193,7 +208,7 @@ export class Store {
   }
 
   pullLater(batch: number, waitMs: number, listener: Listener): { end(): void } {
-    return this.#jetstream.pull(this.names.notesStream, LATER, batch, waitMs, listener)
+    return this.#jetstream.pull(this.names.laterStream, LATER, batch, waitMs, listener)
   }
 
   /** The version is delivered again after `delayMs`, if nothing else happens. */
@@ -211,32 +226,27 @@ export class Store {
     return `${this.#tasks.era}.${version}`
   }
 
-  /** How many tasks there are, dead ones not counted, and the bytes that they take in the store. */
+  /** How many tasks there are in each state, and the bytes that they take in the store. */
   async counts(): Promise<Counts> {
-    const [tasks, notes, ready, later] = await Promise.all([
+    const [tasks, later, dead, consumer] = await Promise.all([
       this.#streams.info(this.tasksStream),
-      this.#streams.info(this.names.notesStream),
+      this.#streams.info(this.names.laterStream),
+      this.#streams.info(this.names.deadStream),
       this.#streams.consumerInfo(this.tasksStream, READY),
-      this.#streams.consumerInfo(this.names.notesStream, LATER),
     ])
-    const delayed = later.num_pending + later.num_ack_pending
-    const dead = Math.max(0, notes.state.messages - delayed)
-    const live = Math.max(0, tasks.state.messages - dead)
-    const inFlight = Math.min(ready.num_ack_pending, live)
+    // The four are not of one moment, and a crash of the server may leave the consumer with more than there is.
+    const live = Math.max(0, tasks.state.messages - dead.state.messages)
+    const delayed = Math.min(later.state.messages, live)
+    const inFlight = Math.min(consumer.num_ack_pending, live - delayed)
     return {
       live,
+      ready: live - delayed - inFlight,
       delayed,
-      dead,
       inFlight,
-      ready: Math.max(0, live - delayed - inFlight),
+      dead: dead.state.messages,
       bytes: tasks.state.bytes,
-      nextReady: ready.delivered.stream_seq + 1,
+      nextReady: consumer.delivered.stream_seq + 1,
     }
-  }
-
-  /** The sequence of the latest note. */
-  async lastNote(): Promise<number> {
-    return (await this.#streams.info(this.names.notesStream)).state.last_seq
   }
 
   /** A note of another era is about nothing. */

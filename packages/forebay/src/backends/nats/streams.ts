@@ -72,17 +72,19 @@ export class Streams {
    */
   async ensure(): Promise<TasksStream> {
     const { names } = this
-    const notes = { name: names.notesStream, subjects: names.allNotes, max_msgs_per_subject: 1 }
-    const marks = { name: names.marksStream, subjects: names.allMarks, max_msgs_per_subject: 1 }
+    const one = { ...this.#common, max_msgs_per_subject: 1 }
     const [tasks] = await Promise.all([
       this.#ensureTasks(),
-      this.#ensureStream({ ...this.#common, ...notes }),
-      this.#ensureStream({ ...this.#common, ...marks, max_age: MARKS_LAST_MS * NS_PER_MS }),
+      this.#ensureStream({ ...one, name: names.laterStream, subjects: [names.allLater] }),
+      this.#ensureStream({ ...one, name: names.deadStream, subjects: [names.allDead] }),
+      this.#ensureStream({
+        ...one,
+        name: names.marksStream,
+        subjects: names.allMarks,
+        max_age: MARKS_LAST_MS * NS_PER_MS,
+      }),
     ])
-    await Promise.all([
-      this.#ensureConsumer(tasks.name, READY),
-      this.#ensureConsumer(names.notesStream, LATER, names.later('*', '*')),
-    ])
+    await Promise.all([this.#ensureConsumer(tasks.name, READY), this.#ensureConsumer(names.laterStream, LATER)])
     return tasks
   }
 
@@ -157,7 +159,7 @@ export class Streams {
     return { name, era: BigInt(created.replace(/\D/g, '')).toString(36), replicas }
   }
 
-  async #ensureConsumer(stream: string, consumer: string, filter?: string): Promise<void> {
+  async #ensureConsumer(stream: string, consumer: string): Promise<void> {
     const config = {
       durable_name: consumer,
       ack_policy: 'explicit',
@@ -167,7 +169,6 @@ export class Streams {
       max_deliver: -1,
       max_ack_pending: -1,
       max_waiting: MOST_CALLS,
-      ...(filter !== undefined && { filter_subject: filter }),
     }
     const body = { stream_name: stream, config }
     try {

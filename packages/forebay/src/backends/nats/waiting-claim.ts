@@ -23,9 +23,13 @@ export class WaitingClaim {
     return !this.#isInLine()
   }
 
-  /** Whether one more may be granted to it. */
+  /** How many more it may be granted. */
+  get room(): number {
+    return this.isAnswered ? 0 : this.waiter.request.max - this.#granted.length - this.#granting
+  }
+
   get hasRoom(): boolean {
-    return !this.isAnswered && this.#granted.length + this.#granting < this.waiter.request.max
+    return this.room > 0
   }
 
   /** From here on its wait may end, until something comes. */
