@@ -40,6 +40,11 @@ const BACKENDS: Readonly<Record<string, Open>> = {
   rediss: redis,
   postgres,
   postgresql: postgres,
+  nats: async (url, options) => {
+    const { openNats } = await import('./nats/nats-queue-service.ts')
+    const { parseNatsUrl } = await import('./nats/nats-url.ts')
+    return openNats({ ...parseNatsUrl(url), ...options })
+  },
 }
 
 /**

@@ -1,0 +1,64 @@
+/** What NATS answers, in our words. */
+
+import { ForebayError, messageOf } from '../../errors.ts'
+
+/** An error that a JetStream server answered with. */
+export class JetStreamError extends Error {
+  override readonly name = 'JetStreamError'
+  /** NATS's own number of it (server/errors.json). */
+  readonly number: number
+
+  constructor(number: number, description: string) {
+    super(description)
+    this.number = number
+  }
+}
+
+/** Nobody listens on the subject: a stream or a consumer is gone, or the server has no JetStream. */
+export class NobodyListens extends Error {
+  override readonly name = 'NobodyListens'
+}
+
+const WRONG_LAST_SEQUENCE = [10071, 10164]
+const NOT_THERE = [10037, 10043]
+const CONSUMER_GONE = [10014]
+const STREAM_GONE = [10059, 10060]
+/** Older servers give every reason why a message could not be deleted one number. */
+const DELETE_FAILED = 10057
+
+/** Somebody else wrote to the subject since. */
+export function isOutrun(thrown: unknown): boolean {
+  return thrown instanceof JetStreamError && WRONG_LAST_SEQUENCE.includes(thrown.number)
+}
+
+/** There is no such message. */
+export function isNotThere(thrown: unknown): boolean {
+  if (!(thrown instanceof JetStreamError)) return false
+  const { number, message } = thrown
+  return (
+    NOT_THERE.includes(number) || (number === DELETE_FAILED && /no message found|EOF|deleted message/.test(message))
+  )
+}
+
+/** A stream or consumer of the queue is missing, or is not the one that it was. */
+export function isGone(thrown: unknown): boolean {
+  if (thrown instanceof NobodyListens) return true
+  return thrown instanceof JetStreamError && [...CONSUMER_GONE, ...STREAM_GONE].includes(thrown.number)
+}
+
+const FULL =
+  /no space left|insufficient (storage |memory )?resources|resource limits exceeded|maximum (bytes|messages) exceeded/i
+
+export function fromNats(thrown: unknown): ForebayError {
+  if (thrown instanceof ForebayError) return thrown
+  const says = messageOf(thrown)
+  const details = { cause: thrown }
+  if (thrown instanceof JetStreamError && FULL.test(says)) {
+    return new ForebayError('DISK_FULL', `The NATS server has no space left (${says}); nothing was stored.`, details)
+  }
+  if (isGone(thrown)) {
+    return new ForebayError('BACKEND_UNAVAILABLE', 'JetStream does not answer on this NATS server.', details)
+  }
+  const message = `The NATS server could not do it (${says}). What was acknowledged is kept.`
+  return new ForebayError('BACKEND_UNAVAILABLE', message, details)
+}

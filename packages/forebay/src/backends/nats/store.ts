@@ -1,0 +1,275 @@
+/**
+ * The tasks of a queue as they stand in NATS, and the steps by which they change. Each step is one message stored or removed
+ * on a condition, so of two who try the same one fails.
+ *
+ * - A *version* of a task is granted at most once: the grant is stored on a subject of its sequence, where nothing may be yet.
+ *   So the sequence is the token, and no settlement of an old grant can meet a newer one.
+ * - A version is *superseded* by storing the next one on the task's subject, where it must still be the last.
+ * - A task ends by *removing* its version: only one can.
+ * - A version is acted upon only after the one that it came from is removed. So none ever comes back.
+ *
+ * Redeliveries and notes only say where to look. What counts is what is stored.
+ */
+
+import type { Clock } from '../../clock.ts'
+import { DedupIds } from './dedup.ts'
+import type { JetStream, StoredMessage } from './jetstream.ts'
+import { isOutrun } from './nats-errors.ts'
+import { OldGrants } from './old-grants.ts'
+import { LATER, type QueueNames, READY } from './queue-names.ts'
+import { KeptResults } from './kept-results.ts'
+import type { Listener } from './request-desk.ts'
+import { ServerTime } from './server-time.ts'
+import type { Streams, TasksStream } from './streams.ts'
+import { decodeRecord, encodeRecord, readyAtOf, type TaskRecord, type Version } from './task-record.ts'
+
+/** The lease of a version. */
+export interface Grant {
+  readonly leaseMs: number
+  /** Somebody found it over, and is about to supersede the version: it can't be extended any more. */
+  readonly over?: boolean
+}
+
+export interface StoredGrant extends Grant {
+  readonly sequence: number
+  readonly storedAt: number
+}
+
+/** A dead version, as its note has it. */
+export interface DeadNote {
+  readonly note: number
+  readonly version: number
+}
+
+export interface Counts {
+  readonly live: number
+  readonly ready: number
+  readonly delayed: number
+  readonly inFlight: number
+  readonly dead: number
+  readonly bytes: number
+  /** Versions from this sequence on were not yet handed to anybody. */
+  readonly nextReady: number
+}
+
+export class Store {
+  readonly names: QueueNames
+  readonly time: ServerTime
+  readonly dedup: DedupIds
+  readonly results: KeptResults
+  readonly #jetstream: JetStream
+  readonly #oldGrants: OldGrants
+  readonly #streams: Streams
+  #tasks: TasksStream
+
+  constructor(jetstream: JetStream, streams: Streams, tasks: TasksStream, clock: Clock) {
+    this.#jetstream = jetstream
+    this.#streams = streams
+    this.#tasks = tasks
+    this.names = streams.names
+    this.time = new ServerTime(clock, jetstream, this.names.marksStream, this.names.clock)
+    this.dedup = new DedupIds(jetstream, this.names, this.time)
+    this.#oldGrants = new OldGrants(clock, async (sequence) => {
+      await jetstream.forget(this.names.marksStream, sequence)
+    })
+    this.results = new KeptResults(jetstream, this.names, this.time)
+  }
+
+  get tasksStream(): string {
+    return this.#tasks.name
+  }
+
+  /** Makes what is missing; whether the stream of the tasks had to be made, or is another one. */
+  async restore(): Promise<boolean> {
+    const before = this.#tasks.name
+    this.#tasks = await this.#streams.ensure()
+    return this.#tasks.name !== before
+  }
+
+  /** Stores the first version of a task; undefined if its id is taken. */
+  begin(record: TaskRecord): Promise<number | undefined> {
+    const expected = { lastSequence: 0, stream: this.tasksStream }
+    return this.#unlessOutrun(this.#jetstream.publish(this.names.task(record.id), encodeRecord(record), expected))
+  }
+
+  /** Stores the successor; undefined if the version is no longer the last one of its task. */
+  async supersede(version: Version, successor: TaskRecord): Promise<number | undefined> {
+    await this.removePrevious(version)
+    const expected = { lastSequence: version.sequence, stream: this.tasksStream }
+    const subject = this.names.task(successor.id)
+    return this.#unlessOutrun(this.#jetstream.publish(subject, encodeRecord(successor), expected))
+  }
+
+  /** Whether it was there. */
+  remove(sequence: number): Promise<boolean> {
+    return this.#jetstream.remove(this.tasksStream, sequence)
+  }
+
+  /** Before anything is done about a version. */
+  async removePrevious({ record: { previous } }: Version): Promise<void> {
+    if (previous !== undefined) await this.remove(previous)
+  }
+
+  async versionAt(sequence: number): Promise<Version | undefined> {
+    return versionOf(await this.#jetstream.at(this.tasksStream, sequence))
+  }
+
+  async lastVersion(id: string): Promise<Version | undefined> {
+    return versionOf(await this.#jetstream.last(this.tasksStream, this.names.task(id)))
+  }
+
+  /** The first version at or after a sequence. */
+  async nextVersion(sequence: number): Promise<Version | undefined> {
+    return versionOf(await this.#jetstream.next(this.tasksStream, this.names.allTasks, sequence))
+  }
+
+  /** Whether another version of the task came after this one, by the word of the stream's leader. */
+  async isSuperseded({ record, sequence }: Version): Promise<boolean> {
+    return (await this.#jetstream.lastSequence(this.tasksStream, this.names.task(record.id))) > sequence
+  }
+
+  /**
+   * Stores the grant of a version: its first one with `last` 0, else in the place of the one with that sequence. Answers its
+   * sequence; undefined if another one is there.
+   */
+  grant(version: number, grant: Grant, last: number): Promise<number | undefined> {
+    const subject = this.names.grant(this.#tasks.era, version)
+    return this.#unlessOutrun(this.#jetstream.publish(subject, JSON.stringify(grant), { lastSequence: last }))
+  }
+
+  async grantOf(version: number): Promise<StoredGrant | undefined> {
+    const message = await this.#jetstream.last(this.names.marksStream, this.names.grant(this.#tasks.era, version))
+    return message && { ...jsonOf<Grant>(message), sequence: message.sequence, storedAt: message.storedAt }
+  }
+
+  /** The version is to be looked at when it is due. If there is a note already, that one stays. */
+  async noteLater(version: number, dueAt: number): Promise<void> {
+    const subject = this.names.later(this.#tasks.era, version)
+    await this.#unlessOutrun(this.#jetstream.publish(subject, JSON.stringify({ version, dueAt }), { lastSequence: 0 }))
+  }
+
+  async noteDead(version: number): Promise<void> {
+    const subject = this.names.dead(this.#tasks.era, version)
+    await this.#unlessOutrun(this.#jetstream.publish(subject, JSON.stringify({ version }), { lastSequence: 0 }))
+  }
+
+  /** What a version that is not ready needs, when it has just been stored. */
+  async noteNew(version: number, { kind, delayMs = 0 }: TaskRecord): Promise<void> {
+    if (kind === 'dead') await this.noteDead(version)
+    if (kind !== 'delayed') return
+    // The version's stamp, from which its delay runs, is not known; it is no later than now.
+    const { now, error } = await this.time.now()
+    await this.noteLater(version, now + error + delayMs)
+  }
+
+  /** The same, when it was met. */
+  async noteMet(version: Version): Promise<void> {
+    if (version.record.kind === 'delayed') await this.noteLater(version.sequence, readyAtOf(version))
+    else await this.noteDead(version.sequence)
+  }
+
+  async removeLaterNote(note: number): Promise<void> {
+    await this.#jetstream.remove(this.names.laterStream, note)
+  }
+
+  async removeDeadNote(note: number): Promise<void> {
+    await this.#jetstream.remove(this.names.deadStream, note)
+  }
+
+  async removeDeadNoteOf(version: number): Promise<void> {
+    const subject = this.names.dead(this.#tasks.era, version)
+    const message = await this.#jetstream.last(this.names.deadStream, subject)
+    if (message) await this.removeDeadNote(message.sequence)
+  }
+
+  /** The first note of a dead version at or after a sequence. */
+  async nextDead(sequence: number): Promise<DeadNote | undefined> {
+    const message = await this.#jetstream.next(this.names.deadStream, this.names.allDead, sequence)
+    return message && { note: message.sequence, version: this.#versionNoted(message) }
+  }
+
+  /** The sequence of the latest note of a dead version. */
+  async lastDead(): Promise<number> {
+    return (await this.#streams.info(this.names.deadStream)).state.last_seq
+  }
+
+  /** Tells the consumer that a version or a note is done with. */
+  async finish(ackSubject: string, grant?: number): Promise<void> {
+    if (grant !== undefined) this.#oldGrants.add(grant)
+    await this.#jetstream.done(ackSubject)
+  }
+
+  close(): void {
+    this.#oldGrants.close()
+  }
+
+  pullReady(batch: number, waitMs: number, listener: Listener): { end(): void } {
+    return this.#jetstream.pull(this.tasksStream, READY, batch, waitMs, listener)
+  }
+
+  pullLater(batch: number, waitMs: number, listener: Listener): { end(): void } {
+    return this.#jetstream.pull(this.names.laterStream, LATER, batch, waitMs, listener)
+  }
+
+  /** The version is delivered again after `delayMs`, if nothing else happens. */
+  lookAgain(ackSubject: string, delayMs: number): void {
+    this.#jetstream.deliverAgain(ackSubject, delayMs)
+  }
+
+  /** The consumer may deliver the version to somebody else. */
+  giveBack(ackSubject: string): Promise<void> {
+    return this.#jetstream.giveBack(ackSubject)
+  }
+
+  /** Names the grant of a version. */
+  tokenOf(version: number): string {
+    return `${this.#tasks.era}.${version}`
+  }
+
+  /** How many tasks there are in each state, and the bytes that they take in the store. */
+  async counts(): Promise<Counts> {
+    const [tasks, later, dead, consumer] = await Promise.all([
+      this.#streams.info(this.tasksStream),
+      this.#streams.info(this.names.laterStream),
+      this.#streams.info(this.names.deadStream),
+      this.#streams.consumerInfo(this.tasksStream, READY),
+    ])
+    // The four are not of one moment, and a crash of the server may leave the consumer with more than there is.
+    const live = Math.max(0, tasks.state.messages - dead.state.messages)
+    const delayed = Math.min(later.state.messages, live)
+    const inFlight = Math.min(consumer.num_ack_pending, live - delayed)
+    return {
+      live,
+      ready: live - delayed - inFlight,
+      delayed,
+      inFlight,
+      dead: dead.state.messages,
+      bytes: tasks.state.bytes,
+      nextReady: consumer.delivered.stream_seq + 1,
+    }
+  }
+
+  /** A note of another era is about nothing. */
+  #versionNoted(message: StoredMessage): number {
+    const [era, sequence] = message.subject.split('.').slice(-2)
+    return era === this.#tasks.era ? Number(sequence) : 0
+  }
+
+  async #unlessOutrun(storing: Promise<number>): Promise<number | undefined> {
+    try {
+      return await storing
+    } catch (thrown) {
+      if (isOutrun(thrown)) return undefined
+      throw thrown
+    }
+  }
+}
+
+function versionOf(message: StoredMessage | undefined): Version | undefined {
+  if (!message) return undefined
+  return { record: decodeRecord(message.data), sequence: message.sequence, storedAt: message.storedAt }
+}
+
+export function jsonOf<Value>({ data }: { readonly data: Uint8Array }): Value {
+  return JSON.parse(Buffer.from(data).toString()) as Value
+}
