@@ -8,6 +8,7 @@ export const order: Topic = {
   checks: [
     {
       name: 'first in, first out, also across batches',
+      skip: ({ order }) => (order === 'about' ? 'the engine keeps order only about' : undefined),
       async run(scene) {
         const pushed = [...(await scene.push({}, {}, {})), ...(await scene.push({}, {})), ...(await scene.push({}))]
         assert.deepEqual(ids(await scene.claim()), pushed)

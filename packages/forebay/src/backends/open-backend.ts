@@ -40,6 +40,10 @@ const BACKENDS: Readonly<Record<string, Open>> = {
   rediss: redis,
   postgres,
   postgresql: postgres,
+  sqs: async (url, options) => {
+    const { openSqs } = await import('./sqs/open-sqs.ts')
+    return openSqs({ url, ...options })
+  },
 }
 
 /**

@@ -219,6 +219,10 @@ export interface Capabilities {
   readonly leases: 'timed' | 'connection'
   /** Whether the push of an id that is queued, in flight or dead is a `duplicate`; if not it is a second task. */
   readonly uniqueIds: boolean
+  /** `exact`: tasks of one priority are granted in the order in which they became ready; `about`: mostly so. Default `exact`. */
+  readonly order?: 'exact' | 'about'
+  /** `free`: a release takes the attempt back; `counted`: the engine has counted it, and it stays. Default `free`. */
+  readonly releases?: 'free' | 'counted'
   /** `aged`: higher first, and waiting tasks age; `strict`: higher first, always; `none`. */
   readonly priority: 'aged' | 'strict' | 'none'
   /** The priorities that are told apart. Default: all. */
