@@ -40,6 +40,10 @@ const BACKENDS: Readonly<Record<string, Open>> = {
   rediss: redis,
   postgres,
   postgresql: postgres,
+  'azure-queue': async (url, options) => {
+    const { openAzureQueue } = await import('./azure-queue/open-azure-queue.ts')
+    return openAzureQueue({ url, ...options })
+  },
   sqs: async (url, options) => {
     const { openSqs } = await import('./sqs/open-sqs.ts')
     return openSqs({ url, ...options })

@@ -23,6 +23,7 @@ import type {
   SettleResult,
 } from '../queue-service.ts'
 import { Room } from '../room.ts'
+import { stamps } from '../stamps.ts'
 import { recordOf } from '../task-letter.ts'
 import { DeadQueue } from './dead-letters.ts'
 import { type Delivery, LONGEST_HOLD_MS } from './delivery.ts'
@@ -199,14 +200,6 @@ export class SqsQueueService implements QueueService {
       this.#underWay.delete(done)
     }
   }
-}
-
-/** Each sorts by time, and by the order within a process. */
-function stamps(clock: Clock, random: RandomSource): () => string {
-  const name = Buffer.from(random.bytes(6)).toString('hex')
-  const pad = (number: number, digits: number) => String(number).padStart(digits, '0')
-  let count = 0
-  return () => `${pad(Math.floor(clock.now()), 15)}-${pad(++count, 10)}-${name}`
 }
 
 function capabilitiesOf({ identity }: SqsQueue, hasBlobs: boolean): Capabilities {
