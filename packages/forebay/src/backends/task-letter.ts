@@ -108,7 +108,7 @@ export function foreignLetter(messageId: string, text: string, now: number): Let
 }
 
 export function storedTask({ record, payload }: Letter, attempts: number): StoredTask {
-  const { id, type, createdAt, priority = 0, key, cost = 1, headers = {}, failures = [] } = record
+  const { id, type, createdAt, priority = 0, key, ordered, cost = 1, ttlMs, headers = {}, failures = [] } = record
   return {
     id,
     type,
@@ -117,7 +117,9 @@ export function storedTask({ record, payload }: Letter, attempts: number): Store
     attempts,
     priority,
     ...(key !== undefined && { key }),
+    ...(ordered && { ordered }),
     cost,
+    ...(ttlMs !== undefined && { ttlMs }),
     headers,
     failures,
   }
