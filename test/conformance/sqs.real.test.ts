@@ -12,13 +12,13 @@ const SLACK_MS = 100
 testConformance(
   'sqs:',
   async () => {
-    const { endpoint, store, stop } = await startSqs()
+    const { endpoint, lookAtClock, stop } = await startSqs()
     return {
       exactTime: false,
       open: (queue) => openSqs({ url: `sqs://${REGION}?endpoint=${endpoint}`, queue }),
       elapse: async (ms) => {
         await sleep(systemClock, Math.max(ms, STEP_MS) + SLACK_MS)
-        store.processAllTimers()
+        lookAtClock()
       },
       stop,
     }

@@ -6,17 +6,35 @@ import { type BuildAppOptions, buildApp } from 'fauxqs'
 
 export const REGION = 'eu-central-1'
 
-/** The part of the stand-in's store that tests need. */
+/** The part of the stand-in's store that is used here. */
 interface Store {
-  /** It moves what is due only when it is asked for messages. */
   processAllTimers(): void
-  getQueueByName(name: string): { attributes: Record<string, string> } | undefined
+  getQueueByName(name: string): StoredQueue | undefined
+}
+
+interface StoredQueue {
+  readonly attributes: Record<string, string>
+  readonly messages: StoredMessage[]
+  readonly delayedMessages: StoredMessage[]
+  readonly inflightMessages: Map<string, { visibilityDeadline: number; readonly message: StoredMessage }>
+}
+
+interface StoredMessage {
+  readonly body: string
+  readonly sentTimestamp: number
+  delayUntil?: number
 }
 
 export interface SqsServer {
   readonly port: number
   readonly endpoint: string
-  readonly store: Store
+  /** It moves what is due only when it is asked for messages, or by this. */
+  lookAtClock(): void
+  queue(name: string): StoredQueue
+  /** All that is delayed or in flight in a queue is due now. */
+  makeDue(name: string): void
+  /** Takes all ready messages out of a queue. */
+  take(name: string): StoredMessage[]
   stop(): Promise<void>
 }
 
@@ -36,7 +54,20 @@ export async function startSqs(): Promise<SqsServer> {
     app.server.closeAllConnections()
     await app.close()
   }
-  return { port, endpoint: `http://127.0.0.1:${port}`, store, stop }
+  const queue = (name: string) => {
+    const found = store.getQueueByName(name)
+    if (!found) throw new Error(`There is no queue ${name}.`)
+    return found
+  }
+  const makeDue = (name: string) => {
+    const { delayedMessages, inflightMessages } = queue(name)
+    for (const message of delayedMessages) message.delayUntil = 1
+    for (const inFlight of inflightMessages.values()) inFlight.visibilityDeadline = 1
+    store.processAllTimers()
+  }
+  const take = (name: string) => queue(name).messages.splice(0)
+  const lookAtClock = () => store.processAllTimers()
+  return { port, endpoint: `http://127.0.0.1:${port}`, lookAtClock, queue, makeDue, take, stop }
 }
 
 /** A client that tries nothing twice, so that a test sees each answer. */

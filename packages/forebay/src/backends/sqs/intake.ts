@@ -71,7 +71,8 @@ export class Intake {
   async #burst(count: number, leaseMs: number): Promise<Delivery[]> {
     const found: Delivery[] = []
     for (let left = count; left > 0; left = count - found.length) {
-      const requests = Math.min(BURST, Math.ceil(left / RECEIVED_AT_ONCE))
+      // An empty answer costs as much as any: only behind a full one more are asked for at once.
+      const requests = found.length === 0 ? 1 : Math.min(BURST, Math.ceil(left / RECEIVED_AT_ONCE))
       const asks = Array.from({ length: requests }, (_, at) => Math.min(RECEIVED_AT_ONCE, left - at * RECEIVED_AT_ONCE))
       const answers = await Promise.allSettled(asks.map((max) => this.#receive(max, leaseMs, 0)))
       const read = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []))

@@ -22,8 +22,8 @@ export interface ReadingOptions {
   readonly stamp: () => string
 }
 
-/** A lease that has lasted for less than this is taken for new. */
-const FRESH_MS = 250
+/** A lease of which no more than this has passed is taken for new: whoever holds it extends it long before its end. */
+const FRESH_SHARE = 0.1
 
 export class Reading {
   readonly #options: ReadingOptions
@@ -67,7 +67,7 @@ export class Reading {
     const { message, letter, attempts } = delivery
     let endsAt = delivery.arrivedAt + leaseMs
     const now = clock.monotonic()
-    if (endsAt > delivery.visibleAt || now > delivery.arrivedAt + FRESH_MS) {
+    if (endsAt > delivery.visibleAt || now > delivery.arrivedAt + FRESH_SHARE * leaseMs) {
       if (await main.hide(message.receipt, secondsOf(leaseMs))) return undefined
       endsAt = now + leaseMs
     }
