@@ -1,12 +1,11 @@
 /** What SQS delivers late, twice, out of order or not at all, and what comes of it with consumers that work. */
 
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import type { QueueService } from '../../packages/forebay/src/backends/queue-service.ts'
-import { sleep, systemClock, VirtualClock } from '../../packages/forebay/src/clock.ts'
-import { LeveledConsumer } from '../../packages/forebay/src/consumer/leveled-consumer.ts'
-import { LoadLevelingQueue } from '../../packages/forebay/src/queue/load-leveling-queue.ts'
+import { VirtualClock } from '../../packages/forebay/src/clock.ts'
 import { seededRandom } from '../../packages/forebay/src/random.ts'
-import { actionOf, answered, claimNow, claimOne, refused, SqsScene, settle, task } from './clouds/sqs-scene.ts'
+import { claimNow, claimOne, settle, task } from './clouds/one-task.ts'
+import { actionOf, answered, refused, SqsScene } from './clouds/sqs-scene.ts'
+import { work } from './clouds/work.ts'
 
 const HOUR_MS = 3_600_000
 
@@ -17,36 +16,6 @@ beforeEach(async () => {
 })
 
 afterEach(() => scene.end())
-
-/** A consumer handles all that was enqueued; answers how often each was. */
-async function work(queue: QueueService, payloads: readonly number[]) {
-  const handled = new Map<number, number>()
-  const errors: string[] = []
-  const leveled = await LoadLevelingQueue.open(queue)
-  const consumer = new LeveledConsumer<{ charge: number }>(
-    leveled,
-    async ({ payload }) => {
-      handled.set(payload, (handled.get(payload) ?? 0) + 1)
-    },
-    { concurrency: 16, leaseMs: 2_000, retry: { maxAttempts: 50 } },
-  )
-  consumer.on('error', ({ error }) => errors.push(error.code))
-  await consumer.start()
-  const accepted: number[] = []
-  for (const payload of payloads) {
-    const enqueued = leveled.enqueue({ type: 'charge', payload }).then(
-      () => accepted.push(payload),
-      (thrown) => errors.push(thrown.code),
-    )
-    if (payload % 10 === 9) await enqueued
-  }
-  const isDone = () => accepted.length > 0 && accepted.every((payload) => handled.has(payload))
-  for (const until = systemClock.monotonic() + 30_000; systemClock.monotonic() < until; await sleep(systemClock, 20)) {
-    scene.server.lookAtClock()
-    if (isDone()) break
-  }
-  return { leveled, consumer, handled, errors, accepted }
-}
 
 const PAYLOADS = Array.from({ length: 200 }, (_, n) => n)
 
@@ -64,7 +33,7 @@ test('a storm of 5xx, throttling and cut lines, before and after the deed: what 
     await forward()
     return chance < 0.35 ? 'reset' : refused('ServiceUnavailable', 503)
   }
-  const { leveled, consumer, handled, errors, accepted } = await work(queue, PAYLOADS)
+  const { leveled, consumer, handled, errors, accepted } = await work(queue, PAYLOADS, () => scene.server.lookAtClock())
   scene.proxy.heal()
   expect(accepted.filter((payload) => !handled.has(payload))).toEqual([])
   expect(accepted.length).toBeGreaterThan(PAYLOADS.length / 2)
@@ -92,7 +61,7 @@ test('delivered twice and out of order: each is handled at least once, no settle
     const renewed = again.map((message) => ({ ...message, ReceiptHandle: `again-${message.ReceiptHandle}` }))
     return answered({ Messages: [...Messages, ...renewed].toSorted(() => random.next() - 0.5) })
   }
-  const { leveled, consumer, handled, accepted } = await work(queue, PAYLOADS)
+  const { leveled, consumer, handled, accepted } = await work(queue, PAYLOADS, () => scene.server.lookAtClock())
   await consumer.stop({ graceMs: 5_000 })
   expect(accepted).toHaveLength(PAYLOADS.length)
   expect([...handled.keys()].toSorted((a, b) => a - b)).toEqual(PAYLOADS)

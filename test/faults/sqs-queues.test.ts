@@ -6,7 +6,8 @@ import type { BlobStore } from '../../packages/forebay/src/backends/blob-store.t
 import { openSqs } from '../../packages/forebay/src/backends/sqs/open-sqs.ts'
 import { LoadLevelingQueue } from '../../packages/forebay/src/queue/load-leveling-queue.ts'
 import { clientOf } from '../servers/sqs.ts'
-import { actionOf, answered, claimNow, claimOne, ids, refused, SqsScene, settle, task } from './clouds/sqs-scene.ts'
+import { claimNow, claimOne, ids, settle, task } from './clouds/one-task.ts'
+import { actionOf, answered, refused, SqsScene } from './clouds/sqs-scene.ts'
 
 let scene: SqsScene
 

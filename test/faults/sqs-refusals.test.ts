@@ -1,18 +1,8 @@
 /** SQS refuses, in whole or in part: what is tried again, what the caller is told, and that nothing is lost. */
 
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import {
-  actionOf,
-  answered,
-  claimNow,
-  claimOne,
-  failingEntries,
-  ids,
-  refused,
-  SqsScene,
-  settle,
-  task,
-} from './clouds/sqs-scene.ts'
+import { claimNow, claimOne, ids, settle, task } from './clouds/one-task.ts'
+import { actionOf, answered, failingEntries, refused, SqsScene } from './clouds/sqs-scene.ts'
 
 let scene: SqsScene
 
