@@ -19,6 +19,8 @@ export interface ConformanceTarget {
   open(queueName: string): Promise<QueueService>
   /** Lets time pass: a virtual clock is advanced, a real server is waited for. */
   elapse(ms: number): Promise<void>
+  /** No check takes more tasks than so many, for an engine that is slow to take each. Default: as many as the check says. */
+  readonly most?: number
   /** Whether time passes only in `elapse`, so that what takes how long can be told exactly. */
   readonly exactTime: boolean
 }
@@ -66,6 +68,18 @@ export class Scene {
 
   elapse(ms: number): Promise<void> {
     return this.target.elapse(ms)
+  }
+
+  /** So many tasks, or as many as the target takes. */
+  many(count: number): number {
+    return Math.min(count, this.target.most ?? count)
+  }
+
+  /** What came, in the order of its coming; where the engine keeps order only about, in the order that was expected. */
+  ordered(came: readonly string[], expected: readonly string[]): string[] {
+    if (this.queue.capabilities.order !== 'about') return [...came]
+    const place = new Map(expected.map((id, index) => [id, index]))
+    return came.toSorted((a, b) => (place.get(a) ?? Infinity) - (place.get(b) ?? Infinity))
   }
 
   /** A task with an id of its own. */

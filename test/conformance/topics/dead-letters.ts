@@ -114,8 +114,8 @@ export const deadLetters: Topic = {
     {
       name: 'more of them than one transaction takes are all redriven',
       async run(scene) {
-        const killed = await scene.push(...Array.from({ length: 2_500 }, () => ({})))
-        const claims = await scene.claim(2_500)
+        const killed = await scene.push(...Array.from({ length: scene.many(2_500) }, () => ({})))
+        const claims = await scene.claim(killed.length)
         await scene.queue.settle(claims.map((claim) => ({ claim, outcome: 'dead', reason: 'refused' })))
         assert.equal(await scene.queue.dead.redrive('all'), killed.length)
         assert.equal((await scene.queue.depth()).ready, killed.length)

@@ -56,11 +56,12 @@ export const lease: Topic = {
       name: 'extended, it ends so long after the extension',
       async run(scene) {
         await scene.push({})
-        const claim = await scene.claimOne({ leaseMs: 1_000 })
-        await scene.elapse(600)
-        const [extended] = await scene.queue.extend([claim], 1_000)
+        const { leaseMs, pauseMs } = { leaseMs: 2_000, pauseMs: 1_100 }
+        const claim = await scene.claimOne({ leaseMs })
+        await scene.elapse(pauseMs)
+        const [extended] = await scene.queue.extend([claim], leaseMs)
         assert.ok(extended?.status === 'extended')
-        await scene.elapse(600)
+        await scene.elapse(pauseMs)
         assert.deepEqual(await scene.claim(), [])
         const held = { id: claim.id, token: extended.token }
         assert.equal(await scene.settle(held, { outcome: 'complete' }), 'settled')
@@ -84,11 +85,12 @@ export const lease: Topic = {
     {
       name: 'very many leases that end at one time are all ready',
       async run(scene) {
-        await scene.push(...Array.from({ length: 1_000 }, () => ({})))
-        assert.equal((await scene.claim(1_000, { leaseMs: 1_000 })).length, 1_000)
+        const count = scene.many(1_000)
+        await scene.push(...Array.from({ length: count }, () => ({})))
+        assert.equal((await scene.claim(count, { leaseMs: 1_000 })).length, count)
         await scene.elapse(1_000)
-        assert.equal((await scene.queue.depth()).ready, 1_000)
-        assert.equal((await scene.claim(1_000)).length, 1_000)
+        assert.equal((await scene.queue.depth()).ready, count)
+        assert.equal((await scene.claim(count)).length, count)
       },
     },
   ],

@@ -63,6 +63,7 @@ export const settle: Topic = {
     },
     {
       name: 'a released task comes back as if it had never been granted',
+      skip: ({ releases }) => (releases === 'counted' ? 'the engine counts a release as an attempt' : undefined),
       async run(scene) {
         await scene.push({})
         assert.equal(await scene.settle(await scene.claimOne(), { outcome: 'release', delayMs: 500 }), 'settled')

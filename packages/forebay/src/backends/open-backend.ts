@@ -45,6 +45,14 @@ const BACKENDS: Readonly<Record<string, Open>> = {
     const { parseNatsUrl } = await import('./nats/nats-url.ts')
     return openNats({ ...parseNatsUrl(url), ...options })
   },
+  'azure-queue': async (url, options) => {
+    const { openAzureQueue } = await import('./azure-queue/open-azure-queue.ts')
+    return openAzureQueue({ url, ...options })
+  },
+  sqs: async (url, options) => {
+    const { openSqs } = await import('./sqs/open-sqs.ts')
+    return openSqs({ url, ...options })
+  },
 }
 
 /**

@@ -215,8 +215,18 @@ export interface Capabilities {
   readonly maxDelayMs: number
   /** The longest lease, extensions included; Infinity: any. */
   readonly maxLeaseMs: number
+  /** `timed`: a lease ends at its time; `connection`: or with the connection of its holder, if that is sooner. */
+  readonly leases: 'timed' | 'connection'
+  /** Whether the push of an id that is queued, in flight or dead is a `duplicate`; if not it is a second task. */
+  readonly uniqueIds: boolean
+  /** `exact`: tasks of one priority are granted in the order in which they became ready; `about`: mostly so. Default `exact`. */
+  readonly order?: 'exact' | 'about'
+  /** `free`: a release takes the attempt back; `counted`: the engine has counted it, and it stays. Default `free`. */
+  readonly releases?: 'free' | 'counted'
   /** `aged`: higher first, and waiting tasks age; `strict`: higher first, always; `none`. */
   readonly priority: 'aged' | 'strict' | 'none'
+  /** The priorities that are told apart. Default: all. */
+  readonly priorities?: { readonly least: number; readonly greatest: number }
   /** Whether `ordered` tasks with one key run one after another, in the order of their push. */
   readonly keyOrder: boolean
   /** Whether each key's line (`weight`) gets its fair share. */

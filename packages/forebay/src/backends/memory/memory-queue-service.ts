@@ -32,6 +32,8 @@ const CAPABILITIES: Capabilities = {
   maxPayloadBytes: Infinity,
   maxDelayMs: Infinity,
   maxLeaseMs: Infinity,
+  leases: 'timed',
+  uniqueIds: true,
   priority: 'aged',
   keyOrder: true,
   fairness: true,

@@ -240,6 +240,8 @@ function capabilitiesOf(durability: 'process' | 'disk'): Capabilities {
     maxPayloadBytes: 64 * 1024 * 1024,
     maxDelayMs: Number.POSITIVE_INFINITY,
     maxLeaseMs: Number.POSITIVE_INFINITY,
+    leases: 'timed',
+    uniqueIds: true,
     priority: 'aged',
     keyOrder: true,
     fairness: false,

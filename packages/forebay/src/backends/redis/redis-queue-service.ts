@@ -202,6 +202,8 @@ function capabilitiesOf(durability: Capabilities['durability']): Capabilities {
     maxPayloadBytes: 64 * 1024 * 1024,
     maxDelayMs: LONGEST_SPAN_MS,
     maxLeaseMs: LONGEST_SPAN_MS,
+    leases: 'timed',
+    uniqueIds: true,
     priority: 'aged',
     keyOrder: true,
     fairness: true,

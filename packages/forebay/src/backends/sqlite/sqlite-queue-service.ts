@@ -217,6 +217,8 @@ function capabilitiesOf(durability: Durability): Capabilities {
     maxPayloadBytes: 64 * 1024 * 1024,
     maxDelayMs: Infinity,
     maxLeaseMs: Infinity,
+    leases: 'timed',
+    uniqueIds: true,
     priority: 'aged',
     keyOrder: true,
     fairness: true,
