@@ -295,6 +295,8 @@ function capabilitiesOf(durability: Capabilities['durability'], maxMessageBytes:
     maxPayloadBytes: Math.max(0, maxMessageBytes - FACTS_BYTES),
     maxDelayMs: Number.POSITIVE_INFINITY,
     maxLeaseMs: MARKS_LAST_MS,
+    leases: 'timed',
+    uniqueIds: true,
     priority: 'none',
     keyOrder: false,
     fairness: false,
