@@ -17,12 +17,13 @@ export const order: Topic = {
       name: 'a higher priority goes first, equal ones in the order of their coming',
       skip: ({ priority }) => (priority === 'none' ? 'the engine has no priorities' : undefined),
       async run(scene) {
+        const { least = -1_000, greatest = 5 } = scene.queue.capabilities.priorities ?? {}
         const [low, a, high, b, lowest] = await scene.push(
           { priority: -1 },
           {},
-          { priority: 5 },
+          { priority: greatest },
           {},
-          { priority: -1_000 },
+          { priority: least },
         )
         assert.deepEqual(ids(await scene.claim()), [high, a, b, low, lowest])
       },

@@ -215,8 +215,14 @@ export interface Capabilities {
   readonly maxDelayMs: number
   /** The longest lease, extensions included; Infinity: any. */
   readonly maxLeaseMs: number
+  /** `timed`: a lease ends at its time; `connection`: or with its holder's connection, if that is sooner. Default `timed`. */
+  readonly leases?: 'timed' | 'connection'
+  /** Whether the push of an id that is queued, in flight or dead is a `duplicate`; if not it is a second task. Default true. */
+  readonly uniqueIds?: boolean
   /** `aged`: higher first, and waiting tasks age; `strict`: higher first, always; `none`. */
   readonly priority: 'aged' | 'strict' | 'none'
+  /** The priorities that are told apart. Default: all. */
+  readonly priorities?: { readonly least: number; readonly greatest: number }
   /** Whether `ordered` tasks with one key run one after another, in the order of their push. */
   readonly keyOrder: boolean
   /** Whether each key's line (`weight`) gets its fair share. */

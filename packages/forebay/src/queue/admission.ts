@@ -28,6 +28,14 @@ export function admit(input: TaskInput, newId: () => string, rules: AdmissionRul
     throw unsupported(`a delay of ${delayMs} ms; its longest is ${capabilities.maxDelayMs} ms`, backend, path)
   }
   if (input.priority && capabilities.priority === 'none') throw unsupported('priorities', backend, 'priority')
+  const { least = -Infinity, greatest = Infinity } = capabilities.priorities ?? {}
+  if (input.priority && (input.priority < least || input.priority > greatest)) {
+    throw unsupported(
+      `priority ${input.priority}; it tells those from ${least} to ${greatest} apart`,
+      backend,
+      'priority',
+    )
+  }
   if (input.ordered && !capabilities.keyOrder) throw unsupported('the order of keys', backend, 'ordered')
   const windowMs = input.dedupWindowMs ?? rules.dedupWindowMs
   if (input.dedupId !== undefined && capabilities.maxDedupWindowMs < windowMs) {
