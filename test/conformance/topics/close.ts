@@ -74,7 +74,7 @@ export const close: Topic = {
     },
     {
       name: 'leased tasks stay leased until their leases end',
-      skip: ({ leases }) => (leases === 'timed' ? undefined : 'the engine ends leases with the connection'),
+      skip: ({ leases }) => (leases === 'connection' ? 'the engine ends leases with the connection' : undefined),
       async run(scene) {
         const other = await scene.openAgain()
         await scene.push({})

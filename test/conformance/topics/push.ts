@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { type Check, ids, type Topic } from '../target.ts'
 
-const uniqueIds: Check['skip'] = (capabilities) =>
-  capabilities.uniqueIds ? undefined : 'the engine does not know the ids of its tasks'
+const uniqueIds: Check['skip'] = ({ uniqueIds = true }) =>
+  uniqueIds ? undefined : 'the engine does not know the ids of its tasks'
 
 export const push: Topic = {
   name: 'push',

@@ -25,6 +25,11 @@ const postgres: Open = async (url, options) => {
   return openPostgres({ ...parsePostgresUrl(url), ...options })
 }
 
+const rabbitmq: Open = async (url, options) => {
+  const { openRabbitmq } = await import('./rabbitmq/open-rabbitmq.ts')
+  return openRabbitmq({ url, ...options })
+}
+
 const BACKENDS: Readonly<Record<string, Open>> = {
   memory: async (url, { queue, clock }) => {
     const { openMemory } = await import('./memory/memory-queue-service.ts')
@@ -53,6 +58,8 @@ const BACKENDS: Readonly<Record<string, Open>> = {
     const { openSqs } = await import('./sqs/open-sqs.ts')
     return openSqs({ url, ...options })
   },
+  amqp: rabbitmq,
+  amqps: rabbitmq,
 }
 
 /**

@@ -215,10 +215,10 @@ export interface Capabilities {
   readonly maxDelayMs: number
   /** The longest lease, extensions included; Infinity: any. */
   readonly maxLeaseMs: number
-  /** `timed`: a lease ends at its time; `connection`: or with the connection of its holder, if that is sooner. */
-  readonly leases: 'timed' | 'connection'
-  /** Whether the push of an id that is queued, in flight or dead is a `duplicate`; if not it is a second task. */
-  readonly uniqueIds: boolean
+  /** `timed`: a lease ends at its time; `connection`: or with its holder's connection, if that is sooner. Default `timed`. */
+  readonly leases?: 'timed' | 'connection'
+  /** Whether the push of an id that is queued, in flight or dead is a `duplicate`; if not it is a second task. Default true. */
+  readonly uniqueIds?: boolean
   /** `exact`: tasks of one priority are granted in the order in which they became ready; `about`: mostly so. Default `exact`. */
   readonly order?: 'exact' | 'about'
   /** `free`: a release takes the attempt back; `counted`: the engine has counted it, and it stays. Default `free`. */

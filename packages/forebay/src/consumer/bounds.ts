@@ -1,5 +1,6 @@
-/** Whether an option is within its bounds. */
+/** Whether an option is within its bounds, and within what the backend can. */
 
+import type { QueueService } from '../backends/queue-service.ts'
 import { ForebayError } from '../errors.ts'
 
 /** @throws ForebayError INVALID_OPTION. */
@@ -14,4 +15,11 @@ export function whole(path: string, value: number, least: number, most: number):
   between(path, value, least, most)
   if (!Number.isInteger(value))
     throw new ForebayError('INVALID_OPTION', `${path} is a whole number, not ${value}.`, { path })
+}
+
+/** @throws ForebayError UNSUPPORTED. */
+export function checkKeepsResults({ backend, capabilities }: Pick<QueueService, 'backend' | 'capabilities'>): void {
+  if (capabilities.results) return
+  const message = `The ${backend} backend can't keep results; sqlite, postgres and redis can.`
+  throw new ForebayError('UNSUPPORTED', message, { path: 'keepResultsMs' })
 }

@@ -96,4 +96,14 @@ describe('a coordinator', () => {
     )
     await queue.close()
   })
+
+  it('keeps no results: a backend that can not is refused', async () => {
+    const service = stateless()
+    const capabilities = { ...service.capabilities, results: false }
+    const queue = await LoadLevelingQueue.open(Object.defineProperty(service, 'capabilities', { value: capabilities }))
+    expect(() => new LeveledConsumer(queue, () => undefined, { keepResultsMs: 1 })).toThrow(
+      expect.objectContaining({ code: 'UNSUPPORTED', path: 'keepResultsMs' }),
+    )
+    await queue.close()
+  })
 })

@@ -20,7 +20,7 @@ import type { LoadLevelingQueue } from '../queue/load-leveling-queue.ts'
 import type { AnyTaskTypes, TaskTypes } from '../queue/task-types.ts'
 import { type RandomSource, systemRandom } from '../random.ts'
 import { Attempts } from './attempts.ts'
-import { between } from './bounds.ts'
+import { between, checkKeepsResults } from './bounds.ts'
 import { checkRate, choosePermits } from './choose-permits.ts'
 import { chooseSlots } from './choose-slots.ts'
 import { Circuit, type StandsStill } from './circuit.ts'
@@ -91,6 +91,7 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
     const { leaseMs = DEFAULT_LEASE_MS, keepResultsMs = 0 } = options
     between('leaseMs', leaseMs, 1_000, queue.service.capabilities.maxLeaseMs)
     between('keepResultsMs', keepResultsMs, 0, Number.MAX_SAFE_INTEGER)
+    if (keepResultsMs > 0) checkKeepsResults(queue.service)
     this.#queue = queue
     this.#clock = options.clock ?? queue.clock
     this.#work = workOf(compose(options.use, handler, scopeOf(queue, this.#clock)))

@@ -1,0 +1,13 @@
+/** Ports of this machine that nobody listens on now. */
+
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
+
+/** All different: each is let go only when all are found. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
+  await Promise.all(servers.map((server) => once(server, 'listening')))
+  const ports = servers.map((server) => (server.address() as AddressInfo).port)
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
+  return ports
+}
