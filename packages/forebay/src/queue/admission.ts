@@ -6,12 +6,14 @@
 import type { Capabilities, NewTask } from '../backends/queue-service.ts'
 import { ForebayError, messageOf } from '../errors.ts'
 import { TASK_BOUNDS, type TaskInput } from '../task.ts'
+import type { WeightOf } from './fair-shares.ts'
 
 export interface AdmissionRules {
   readonly backend: string
   readonly capabilities: Capabilities
   readonly maxPayloadBytes: number
   readonly dedupWindowMs: number
+  readonly weightOf: WeightOf
   /** The time by which `at` becomes a delay, epoch ms. */
   readonly now: () => number
 }
@@ -31,6 +33,7 @@ export function admit(input: TaskInput, newId: () => string, rules: AdmissionRul
   if (input.dedupId !== undefined && capabilities.maxDedupWindowMs < windowMs) {
     throw unsupported(`a dedup window of ${windowMs} ms`, backend, 'dedupId')
   }
+  const weight = input.key === undefined ? undefined : rules.weightOf(input.key)
   return {
     id: input.id ?? newId(),
     type: input.type,
@@ -39,6 +42,7 @@ export function admit(input: TaskInput, newId: () => string, rules: AdmissionRul
     delayMs,
     ...(input.key !== undefined && { key: input.key }),
     ...(input.ordered && { ordered: true }),
+    ...(weight !== undefined && { weight }),
     ...(input.cost !== undefined && { cost: input.cost }),
     ...(input.ttlMs !== undefined && { ttlMs: input.ttlMs }),
     ...(input.dedupId !== undefined && { dedup: { id: input.dedupId, windowMs } }),

@@ -1,6 +1,7 @@
 /** Judges the options of a queue before anything is opened. */
 
 import { ForebayError } from '../errors.ts'
+import { checkFair } from './fair-shares.ts'
 import type { QueueOptions } from './options.ts'
 import { checkOverflow } from './overflow.ts'
 import type { TaskTypes } from './task-types.ts'
@@ -21,6 +22,7 @@ export function checkOptions(options: QueueOptions<TaskTypes>): void {
   }
   for (const [path, value] of Object.entries({ maxDepth, maxBytes, maxPayloadBytes, dedupWindowMs }))
     checkWhole(path, value)
+  checkFair(options.fair)
   checkOverflow(overflow, { ...(maxDepth !== undefined && { maxDepth }), ...(maxBytes !== undefined && { maxBytes }) })
 }
 

@@ -193,7 +193,14 @@ describe('LoadLevelingQueue', () => {
     expect(await queue.depth()).toMatchObject({ ready: 1, delayed: 1 })
     const { service } = queue
     const capabilities = { ...service.capabilities, keyOrder: false }
-    const rules = { backend: service.backend, capabilities, maxPayloadBytes: 100, dedupWindowMs: 0, now: () => 0 }
+    const rules = {
+      backend: service.backend,
+      capabilities,
+      maxPayloadBytes: 100,
+      dedupWindowMs: 0,
+      weightOf: () => undefined,
+      now: () => 0,
+    }
     expect(() => admit(task, () => 'id', rules)).toThrow(
       expect.objectContaining({ code: 'UNSUPPORTED', path: 'ordered' }),
     )

@@ -14,6 +14,7 @@ import { admit, type AdmissionRules } from './admission.ts'
 import type { Candidate, Outcome } from './candidate.ts'
 import { checkOptions } from './check-options.ts'
 import { type QueueCounts, Tally } from './counts.ts'
+import { weightsOf } from './fair-shares.ts'
 import { Intake } from './intake.ts'
 import { type Enqueued, type EnqueueOptions, QUEUE_DEFAULTS, type QueueEvents, type QueueOptions } from './options.ts'
 import { openServices, type Services } from './open-services.ts'
@@ -57,6 +58,7 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
         maxBytes ?? Number.POSITIVE_INFINITY,
       ),
       dedupWindowMs: options.dedupWindowMs ?? QUEUE_DEFAULTS.dedupWindowMs,
+      weightOf: weightsOf(options.fair, service.capabilities),
       now: () => this.clock.now(),
     }
     this.#intake = new Intake({
@@ -87,7 +89,7 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
    * Opens a queue.
    * @param where A backend URL (`sqlite:orders.db`, `memory:`, ...) or a `QueueService` made by hand.
    * @throws ForebayError INVALID_OPTION, INVALID_URL, MISSING_PACKAGE or what the backend says (BACKEND_LOCKED, ...);
-   * UNSUPPORTED if it cannot drop tasks and `overflow` asks for that, or if the coordinator has no atomic state either.
+   * UNSUPPORTED if it cannot drop tasks or keep fair shares and `overflow` or `fair` asks for that, or if the coordinator has no atomic state either.
    */
   static async open<Types extends TaskTypes = AnyTaskTypes>(
     where: string | QueueService,
@@ -95,8 +97,8 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
   ): Promise<LoadLevelingQueue<Types>> {
     checkOptions(options)
     const { name = QUEUE_DEFAULTS.name, clock = systemClock, random = systemRandom } = options
-    const { overflow = 'reject', coordinator } = options
-    const services = await openServices({ where, overflow, coordinator }, { queue: name, clock, random })
+    const { overflow = 'reject', fair, coordinator } = options
+    const services = await openServices({ where, overflow, fair, coordinator }, { queue: name, clock, random })
     return new LoadLevelingQueue(services, options)
   }
 
@@ -123,7 +125,9 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
    * while estimates are asked for. Resolves with undefined if that is not known.
    */
   async estimate(task: { readonly key?: string; readonly priority?: number } = {}): Promise<StartEstimate | undefined> {
-    const newcomer = { priority: task.priority ?? 0, ...(task.key !== undefined && { key: task.key }) }
+    const { key, priority = 0 } = task
+    const weight = key === undefined ? undefined : this.#rules.weightOf(key)
+    const newcomer = { priority, ...(key !== undefined && { key }), ...(weight !== undefined && { weight }) }
     await this.#intake.estimates.prepare([newcomer])
     return this.#intake.estimates.of(newcomer)
   }

@@ -3,6 +3,7 @@
 import { type OpenOptions, openBackend } from '../backends/open-backend.ts'
 import type { QueueService } from '../backends/queue-service.ts'
 import { ForebayError } from '../errors.ts'
+import { checkFairness, type Fair } from './fair-shares.ts'
 import { checkEviction, type Overflow } from './overflow.ts'
 
 export interface Services {
@@ -16,12 +17,13 @@ export interface Services {
 export interface ServicesWanted {
   readonly where: string | QueueService
   readonly overflow: Overflow
+  readonly fair: Fair | undefined
   readonly coordinator: string | QueueService | undefined
 }
 
 /** @throws ForebayError what keeps one of them from opening; then none that was opened here is left open. */
 export async function openServices(wanted: ServicesWanted, opening: OpenOptions): Promise<Services> {
-  const { where, overflow, coordinator } = wanted
+  const { where, overflow, fair, coordinator } = wanted
   const opened: QueueService[] = []
   const open = async (at: string | QueueService) => {
     if (typeof at !== 'string') return at
@@ -32,6 +34,7 @@ export async function openServices(wanted: ServicesWanted, opening: OpenOptions)
   try {
     const service = await open(where)
     checkEviction(overflow, service.backend, service.capabilities)
+    checkFairness(fair, service.backend, service.capabilities)
     const spillsTo = typeof overflow === 'object' && overflow.policy === 'spill' ? overflow.to : undefined
     const spill = spillsTo === undefined ? undefined : await open(spillsTo)
     // Each opening of `memory:` without a name is a queue of its own.

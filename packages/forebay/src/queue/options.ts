@@ -5,6 +5,7 @@ import type { Clock } from '../clock.ts'
 import type { ForebayError } from '../errors.ts'
 import type { StartEstimate } from '../flow/start-estimate.ts'
 import type { RandomSource } from '../random.ts'
+import type { Fair } from './fair-shares.ts'
 import type { Overflow } from './overflow.ts'
 import type { TaskTypes } from './task-types.ts'
 
@@ -26,6 +27,12 @@ export interface QueueOptions<Types extends TaskTypes> {
    * time. Only where the start can be estimated; else it is taken. Default false.
    */
   readonly shedLate?: boolean
+  /**
+   * Whether each key gets its fair share of the starts, so that one with very many tasks holds up no other: equal shares, or by
+   * `weights`, from 0.001 to 1,000, of 1 for keys that are not named. Tasks without a key share together as one key. `false`:
+   * all wait in one line. Default: true where the backend can.
+   */
+  readonly fair?: Fair
   /** Default 262,144, or what the backend can carry if that is less. */
   readonly maxPayloadBytes?: number
   /** The task types and the schemas of their payloads. Default: any type, any payload. */

@@ -19,6 +19,7 @@ function rulesOf(capabilities: Partial<Capabilities>, now = NOW): AdmissionRules
     capabilities: { ...endless, ...capabilities } as Capabilities,
     maxPayloadBytes: 100,
     dedupWindowMs: 1_000,
+    weightOf: () => undefined,
     now: () => now,
   }
 }
