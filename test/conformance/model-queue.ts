@@ -1,6 +1,6 @@
 /** A queue as plainly as it can be written: what every backend is compared with, command by command. */
 
-import type { Depth, NewTask, PushResult } from '../../packages/forebay/src/backends/queue-service.ts'
+import type { Bounds, Depth, NewTask, PushResult } from '../../packages/forebay/src/backends/queue-service.ts'
 
 export interface ModelTask {
   readonly task: NewTask
@@ -25,7 +25,7 @@ export class ModelQueue {
   readonly #dedup = new Map<string, { readonly first: NewTask; readonly until: number }>()
   #order = 0
 
-  push(task: NewTask, maxDepth: number): PushResult {
+  push(task: NewTask, { maxDepth = Infinity, overflow = 'reject' }: Bounds): PushResult {
     const { id, dedup } = task
     const seen = dedup && this.#dedup.get(dedup.id)
     if (seen && seen.until > this.now) {
@@ -33,7 +33,8 @@ export class ModelQueue {
       return { status: same ? 'duplicate' : 'conflict', id: seen.first.id }
     }
     if (this.tasks.has(id)) return { status: 'duplicate', id }
-    if (this.live.length >= maxDepth) return { status: 'full', bound: 'depth' }
+    const dropped = this.#makeRoom(this.live.length + 1 - maxDepth, overflow, task.priority)
+    if (!dropped) return { status: 'full', bound: 'depth' }
     if (dedup) this.#dedup.set(dedup.id, { first: task, until: this.now + dedup.windowMs })
     this.totals.accepted++
     this.tasks.set(id, {
@@ -49,7 +50,37 @@ export class ModelQueue {
       token: '',
       diedAt: 0,
     })
-    return { status: 'accepted', id }
+    return { status: 'accepted', id, ...(dropped.length > 0 && { dropped }) }
+  }
+
+  /** The ids of what gives way so that `excess` places are free; undefined if that can't be. */
+  #makeRoom(excess: number, overflow: Bounds['overflow'], priority: number): string[] | undefined {
+    if (excess <= 0) return []
+    const byAge = this.ready.sort((a, b) => a.order - b.order)
+    const candidates =
+      overflow === 'drop-oldest'
+        ? byAge
+        : byAge
+            .filter(({ task }) => overflow === 'drop-lowest-priority' && task.priority < priority)
+            .sort((a, b) => a.task.priority - b.task.priority || b.order - a.order)
+    if (candidates.length < excess) return undefined
+    const victims = candidates.slice(0, excess)
+    for (const one of victims) this.forget(one, 'dropped')
+    return victims.map(({ task }) => task.id)
+  }
+
+  /** How many ready tasks may be granted if no key with a line of its own may have more than so many in flight. */
+  grantable(concurrency: number): number {
+    const lines = new Map<string | undefined, { ready: number; inFlight: number }>()
+    for (const one of this.live) {
+      const line = lines.get(lineOf(one.task)) ?? { ready: 0, inFlight: 0 }
+      lines.set(lineOf(one.task), line)
+      if (one.due <= this.now) line.ready++
+      else if (one.state === 'inFlight') line.inFlight++
+    }
+    const room = (key: string | undefined, inFlight: number) =>
+      key === undefined ? Infinity : Math.max(0, concurrency - inFlight)
+    return [...lines].reduce((sum, [key, { ready, inFlight }]) => sum + Math.min(ready, room(key, inFlight)), 0)
   }
 
   get live(): ModelTask[] {
@@ -102,4 +133,9 @@ export class ModelQueue {
       totals: { ...this.totals },
     }
   }
+}
+
+/** The key whose own line a task stands in; undefined: the common line. */
+export function lineOf({ key, weight }: NewTask): string | undefined {
+  return weight === undefined ? undefined : key
 }

@@ -118,7 +118,7 @@ describe.each(Object.entries(urls))('a noisy tenant on %s', (_, url) => {
 
 it('weights that make no sense are refused, and so is fairness where there is none', async () => {
   const open = (fair: unknown) => LoadLevelingQueue.open('memory:', { fair: fair as Fair })
-  await expect(open({ weights: { a: 0 } })).rejects.toThrow(/weight of key "a" is a number above 0/)
+  await expect(open({ weights: { a: 0 } })).rejects.toThrow(/fair.weights\["a"\] is a number from 0.001 to 1000/)
   const queue = await open(true)
   const unfair = {
     ...queue.service,

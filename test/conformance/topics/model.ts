@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import fc, { type AsyncCommand } from 'fast-check'
 import type { Claim } from '../../../packages/forebay/src/backends/queue-service.ts'
-import { ModelQueue } from '../model-queue.ts'
+import { lineOf, ModelQueue } from '../model-queue.ts'
 import { failure, ids, Scene, type Topic } from '../target.ts'
 
 /** The real queue, and every grant that it ever gave. */
@@ -30,6 +30,7 @@ abstract class Command implements AsyncCommand<ModelQueue, Real> {
 
 interface PushSpec {
   readonly id: number
+  readonly key: number | null
   readonly priority: number
   readonly delayMs: number
   readonly ttlMs: number | null
@@ -40,49 +41,61 @@ interface PushSpec {
 class Push extends Command {
   readonly specs: readonly PushSpec[]
   readonly maxDepth: number
+  readonly overflow: Overflow
 
-  constructor(specs: readonly PushSpec[], maxDepth: number) {
+  constructor(specs: readonly PushSpec[], maxDepth: number, overflow: Overflow) {
     super()
     this.specs = specs
     this.maxDepth = maxDepth
+    this.overflow = overflow
   }
 
   protected async act(model: ModelQueue, { scene }: Real): Promise<void> {
-    const tasks = this.specs.map(({ id, priority, delayMs, ttlMs, dedup, body }) =>
+    const { fairness, eviction } = scene.queue.capabilities
+    const tasks = this.specs.map(({ id, key, priority, delayMs, ttlMs, dedup, body }) =>
       scene.task({
         id: `task ${id}`,
         payload: JSON.stringify('ü'.repeat(body)),
         priority,
         delayMs,
+        ...(key === null ? {} : { key: `key ${key}`, ...(fairness && { weight: 1 }) }),
         ...(ttlMs === null ? {} : { ttlMs }),
         ...(dedup === null ? {} : { dedup: { id: `dedup ${dedup}`, windowMs: 700 } }),
       }),
     )
-    const expected = tasks.map((task) => model.push(task, this.maxDepth))
-    assert.deepEqual(await scene.queue.push(tasks, { maxDepth: this.maxDepth }), expected)
+    const bounds = { maxDepth: this.maxDepth, ...(eviction && { overflow: this.overflow }) }
+    const expected = tasks.map((task) => model.push(task, bounds))
+    assert.deepEqual(await scene.queue.push(tasks, bounds), expected)
   }
 }
 
 class ClaimSome extends Command {
   readonly max: number
   readonly leaseMs: number
+  /** Of each key. */
+  readonly concurrency: number | null
 
-  constructor(max: number, leaseMs: number) {
+  constructor(max: number, leaseMs: number, concurrency: number | null) {
     super()
     this.max = max
     this.leaseMs = leaseMs
+    this.concurrency = concurrency
   }
 
   protected async act(model: ModelQueue, { scene, grants }: Real): Promise<void> {
     const ready = model.ready
-    const claims = await scene.claim(this.max, { leaseMs: this.leaseMs })
-    assert.equal(claims.length, Math.min(this.max, ready.length))
+    const concurrency = scene.queue.capabilities.keyLimits ? this.concurrency : null
+    const perKey = concurrency === null ? {} : { perKey: { concurrency } }
+    const grantable = model.grantable(concurrency ?? Infinity)
+    const claims = await scene.claim(this.max, { leaseMs: this.leaseMs, ...perKey })
+    assert.equal(claims.length, Math.min(this.max, grantable))
     const left = ready.filter(({ task }) => !ids(claims).includes(task.id))
     for (const claim of claims) {
       const one = ready.find(({ task }) => task.id === claim.id)
       assert.ok(one, `${claim.id} was granted, and was not ready`)
       const passedOver = left.find(
         ({ task, pushedAt, redriven, order }) =>
+          lineOf(task) === lineOf(one.task) &&
           task.priority === one.task.priority &&
           (pushedAt < one.pushedAt || (pushedAt === one.pushedAt && order < one.order && !redriven && !one.redriven)),
       )
@@ -204,11 +217,15 @@ class FindAll extends Command {
   }
 }
 
+type Overflow = (typeof OVERFLOWS)[number]
+
+const OVERFLOWS = ['reject', 'drop-oldest', 'drop-lowest-priority'] as const
 const TASK_IDS = 12
 const span = fc.constantFrom(0, 1, 100, 500, 1_000)
 const lease = fc.constantFrom(1, 100, 600, 2_000)
 const spec: fc.Arbitrary<PushSpec> = fc.record({
   id: fc.nat(TASK_IDS - 1),
+  key: fc.option(fc.nat(2), { freq: 2 }),
   priority: fc.integer({ min: -1, max: 1 }),
   delayMs: span,
   ttlMs: fc.option(fc.constantFrom(100, 1_000), { freq: 3 }),
@@ -221,9 +238,11 @@ const some = fc.oneof(fc.constant('all' as const), fc.array(fc.nat(TASK_IDS - 1)
 const commands = fc.commands(
   [
     fc
-      .tuple(fc.array(spec, { maxLength: 6 }), fc.constantFrom(4, 8, Infinity))
-      .map(([specs, maxDepth]) => new Push(specs, maxDepth)),
-    fc.tuple(fc.integer({ min: 1, max: 5 }), lease).map(([max, leaseMs]) => new ClaimSome(max, leaseMs)),
+      .tuple(fc.array(spec, { maxLength: 6 }), fc.constantFrom(4, 8, Infinity), fc.constantFrom(...OVERFLOWS))
+      .map(([specs, maxDepth, overflow]) => new Push(specs, maxDepth, overflow)),
+    fc
+      .tuple(fc.integer({ min: 1, max: 5 }), lease, fc.constantFrom(null, null, 1, 2))
+      .map(([max, leaseMs, concurrency]) => new ClaimSome(max, leaseMs, concurrency)),
     fc
       .tuple(back, fc.constantFrom(...OUTCOMES), span)
       .map(([which, outcome, delayMs]) => new Settle(which, outcome, delayMs)),

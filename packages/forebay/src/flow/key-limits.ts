@@ -2,7 +2,8 @@
  * A key's own limits: how many of its tasks are in flight at once, and how far apart they are granted.
  *
  *     open at t          iff  in flight < limit  and  t >= TAT         where there is no rate TAT does not count
- *     after a grant at t      TAT = max(TAT, t - tau) + 1 / r          GCRA without burst, see pacer.ts
+ *     after a grant at t      TAT = (t <= TAT + tau ? TAT : t) + 1 / r  GCRA without burst, see pacer.ts: who asks late by up to
+ *                                                                      tau, as timers do, loses nothing of the rate
  *     when limits change      TAT = min(TAT, t + 1 / r)                nobody waits longer than the new interval
  *
  *     Law, for every window W:  grants(W) <= 1 + floor(r (W + tau))    while r stands
@@ -32,7 +33,8 @@ export function opensAt({ inFlight, nextAt }: KeyUse, { concurrency, perSecond }
 
 /** `nextAt` after a grant at `now`. */
 export function nextAfterGrant(nextAt: number, { perSecond }: KeySettings, now: number): number {
-  return perSecond === undefined ? nextAt : Math.max(nextAt, now - TOLERANCE_MS) + 1_000 / perSecond
+  if (perSecond === undefined) return nextAt
+  return (now <= nextAt + TOLERANCE_MS ? nextAt : now) + 1_000 / perSecond
 }
 
 /** `nextAt` under settings that are new at `now`. */

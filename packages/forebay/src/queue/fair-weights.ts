@@ -6,15 +6,20 @@ import { ForebayError } from '../errors.ts'
 /** `true`: all keys alike. With weights a key of weight 2 gets twice as much as one of 1; a key that is not named has 1. */
 export type Fair = boolean | { readonly weights: Readonly<Record<string, number>> }
 
-const LARGEST_WEIGHT = 1_000_000
+/** A key of the greatest weight gets a million times as much as one of the least: enough for any share, exact as a double. */
+const WEIGHTS = { least: 0.001, most: 1_000 }
 
 /** @throws ForebayError INVALID_OPTION. */
 export function checkFair(fair: Fair | undefined): void {
   if (fair === undefined || typeof fair === 'boolean') return
-  for (const [key, weight] of Object.entries(fair.weights ?? {})) {
-    if (typeof weight === 'number' && weight > 0 && weight <= LARGEST_WEIGHT) continue
-    const message = `The weight of key "${key}" is a number above 0 and at most ${LARGEST_WEIGHT}, not ${String(weight)}.`
-    throw new ForebayError('INVALID_OPTION', message, { path: `fair.weights.${key}` })
+  const weights: unknown = typeof fair === 'object' && fair !== null ? fair.weights : undefined
+  if (typeof weights !== 'object' || weights === null || Array.isArray(weights)) {
+    throw new ForebayError('INVALID_OPTION', 'fair is true, false or { weights: { KEY: number } }.', { path: 'fair' })
+  }
+  for (const [key, weight] of Object.entries(weights)) {
+    if (typeof weight === 'number' && weight >= WEIGHTS.least && weight <= WEIGHTS.most) continue
+    const message = `fair.weights["${key}"] is a number from ${WEIGHTS.least} to ${WEIGHTS.most}, not ${String(weight)}.`
+    throw new ForebayError('INVALID_OPTION', message, { path: 'fair.weights' })
   }
 }
 
