@@ -96,6 +96,8 @@ local function withdraw(id, state)
     local from_ready = redis.call('ZREM', READY, id)
     return shrink_common(1 - from_ready, from_ready)
   end
+  -- One that was dropped before it may have let another one into this line.
+  flush_lines()
   local ready = base .. ':line:' .. line.key
   redis.call('ZREM', ready, id)
   line.ready = line.ready - 1

@@ -149,7 +149,7 @@ local function ended(state)
   local line = state[WEIGHT] > 0 and get_line(state[KEY])
   if not line then return end
   line.in_flight = line.in_flight - 1
-  settle_line(line)
+  if line.state == SATURATED then settle_line(line) else touch(line) end
 end
 
 -- Writes the lines that were changed, and puts them where they stand now.

@@ -25,7 +25,7 @@ look_up(ids)
 
 local function redrive(id, state)
   local ttl = state[TTL]
-  state[ATTEMPTS], state[DUE], state[RANK] = 0, now, stamp() - state[PRIORITY] * STEP
+  state[ATTEMPTS], state[DUE] = 0, now
   state[EXPIRES] = ttl > 0 and now + ttl or 0
   state[REASON], state[DIED] = nil, nil
   if state[WEIGHT] > 0 then join_line(state[KEY], state[WEIGHT], state[COST]) end
@@ -42,8 +42,10 @@ for _, id in ipairs(ids) do
   end
 end
 if #taken > 0 then redis.call('ZREM', DEAD, unpack(taken)) end
--- Those that come back together come in the order in which they first came.
-table.sort(taken, function(a, b) return states[a][PUSHED] < states[b][PUSHED] end)
+-- Of those that come back together those go first that came first, however they died.
+local by_age = { unpack(taken) }
+table.sort(by_age, function(a, b) return states[a][PUSHED] < states[b][PUSHED] end)
+for _, id in ipairs(by_age) do states[id][RANK] = stamp() - states[id][PRIORITY] * STEP end
 for _, id in ipairs(taken) do
   if ARGV[1] == 'redrive' then
     redrive(id, states[id])

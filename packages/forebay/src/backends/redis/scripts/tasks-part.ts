@@ -147,6 +147,8 @@ end
 local PROMOTED_AT_ONCE = 1000
 local function promote()
   if soonest == 0 or soonest > now then return true end
+  -- What this script has put there itself is to be seen too.
+  flush()
   local due = redis.call('ZRANGEBYSCORE', WAITING, '-inf', now, 'LIMIT', 0, PROMOTED_AT_ONCE)
   if #due > 0 then
     redis.call('ZREM', WAITING, unpack(due))
