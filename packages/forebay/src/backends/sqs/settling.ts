@@ -128,8 +128,7 @@ export class Settling {
     const { main, clock, stamp } = this.#options
     const { record, payload } = delivery.letter
     const letter = { record: { ...record, ...changes, readyAt: clock.now() + delayMs }, payload }
-    const { fifo } = main.identity
-    return this.#replace(delivery, () => main.send(outgoing(letter, { fifo, delayMs, stamp: stamp() })))
+    return this.#replace(delivery, () => main.send(outgoing(letter, { ...main.identity, delayMs, stamp: stamp() })))
   }
 
   #bury(delivery: Delivery, settlement: Settlement & { outcome: 'dead' }): Promise<Done> {
@@ -138,8 +137,7 @@ export class Settling {
     const name = stamp()
     const death = { reason: settlement.reason, at: clock.now(), stamp: name }
     const letter = { record: { ...failedOnce(record, settlement.failure), granted: delivery.attempts, death }, payload }
-    const { fifo } = dead.identity
-    return this.#replace(delivery, () => dead.send(outgoing(letter, { fifo, delayMs: 0, stamp: name })))
+    return this.#replace(delivery, () => dead.send(outgoing(letter, { ...dead.identity, delayMs: 0, stamp: name })))
   }
 
   async #replace(delivery: Delivery, send: () => Promise<Done>): Promise<Done> {
