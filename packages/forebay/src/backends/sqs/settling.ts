@@ -28,6 +28,9 @@ export interface SettlingOptions {
 
 type Grant = HeldGrant<Delivery>
 
+/** SQS counts from when it gave the message out, and refuses what goes beyond by a second. */
+const SPARE_MS = 60_000
+
 const STALE: SettleResult = { status: 'stale' }
 const SETTLED: SettleResult = { status: 'settled' }
 
@@ -105,7 +108,7 @@ export class Settling {
 
   #retry(delivery: Delivery, delayMs: number): Promise<Changed> {
     const { main, clock } = this.#options
-    const leftMs = delivery.arrivedAt + LONGEST_HOLD_MS - clock.monotonic()
+    const leftMs = Math.max(0, delivery.arrivedAt + LONGEST_HOLD_MS - SPARE_MS - clock.monotonic())
     if (delayMs <= leftMs || main.identity.fifo) return this.#hide(delivery, Math.min(delayMs, leftMs))
     return this.#copy(delivery, { granted: delivery.attempts }, delayMs)
   }
@@ -119,7 +122,7 @@ export class Settling {
 
   async #hide({ message }: Delivery, delayMs: number): Promise<Changed> {
     const { main, putBack } = this.#options
-    const failed = await main.hide(message.receipt, Math.floor(secondsOf(delayMs)))
+    const failed = await main.hide(message.receipt, secondsOf(delayMs))
     if (!failed) putBack.note(message.messageId, delayMs)
     return failed
   }
