@@ -210,6 +210,20 @@ describe('large payloads', () => {
   })
 })
 
+test('SQS is told whose task it is only where that is wished, because it bills it', async () => {
+  const tasks = [task({ key: 'tenant-7' }), task({ key: 'tenant 8 ✓' }), task()]
+  await (await scene.open()).push(tasks)
+  await (await scene.open({ fair: true })).push(tasks)
+  const sends = scene.proxy.asked.filter((asked) => actionOf(asked) === 'SendMessageBatch')
+  const groups = sends.map(({ body }) =>
+    JSON.parse(body).Entries.map((entry: { readonly MessageGroupId?: string }) => entry.MessageGroupId),
+  )
+  expect(groups).toEqual([
+    [undefined, undefined, undefined],
+    ['tenant-7', expect.stringMatching(/^[0-9a-f]{64}$/), undefined],
+  ])
+})
+
 test.each([
   ['sqs://EU/x', 'INVALID_URL', 'names a region'],
   ['sqs://eu-central-1/a.b', 'INVALID_URL', 'prefix'],

@@ -14,10 +14,11 @@ export async function work(queue: QueueService, payloads: readonly number[], tic
   const handled = new Map<number, number>()
   const errors: string[] = []
   const leveled = await LoadLevelingQueue.open(queue)
-  const consumer = new LeveledConsumer<{ charge: number }>(
+  const consumer = new LeveledConsumer(
     leveled,
     async ({ payload }) => {
-      handled.set(payload, (handled.get(payload) ?? 0) + 1)
+      const number = Number(payload)
+      handled.set(number, (handled.get(number) ?? 0) + 1)
     },
     { concurrency: 16, leaseMs: 2_000, retry: { maxAttempts: 50 } },
   )

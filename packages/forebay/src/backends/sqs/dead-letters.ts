@@ -65,7 +65,7 @@ export class DeadQueue implements DeadLetters {
       if (moved !== undefined) return moved
       return this.#take(which, ({ record, payload }) => {
         const letter = { record: revived(record, clock.now()), payload }
-        return main.send(outgoing(letter, { fifo: main.identity.fifo, delayMs: 0, stamp: stamp() }))
+        return main.send(outgoing(letter, { ...main.identity, delayMs: 0, stamp: stamp() }))
       })
     })
   }

@@ -14,13 +14,15 @@ export function secondsOf(ms: number): number {
 
 export interface Manner {
   readonly fifo: boolean
+  /** Whether a standard queue is told whose task it is, so that SQS lets none of them fill it ("fair queues", billed extra). */
+  readonly fair: boolean
   readonly delayMs: number
   /** Makes a copy different from what it is a copy of. */
   readonly stamp?: string
 }
 
 /** A letter, ready to be sent; what is longer than SQS delays is written into it and seen to when it arrives. */
-export function outgoing(letter: Letter, { fifo, delayMs, stamp }: Manner): Outgoing {
+export function outgoing(letter: Letter, { fifo, fair, delayMs, stamp }: Manner): Outgoing {
   const delaySeconds = fifo ? 0 : Math.min(LONGEST_DELAY_S, secondsOf(delayMs))
   const leftMs = Math.max(0, delayMs - delaySeconds * 1_000)
   const { leftMs: _, ...record } = letter.record
@@ -28,7 +30,7 @@ export function outgoing(letter: Letter, { fifo, delayMs, stamp }: Manner): Outg
   const { id, key, ordered } = record
   const name = stamp === undefined ? id : `${id} ${stamp}`
   if (fifo) return { body, group: nameOf(ordered && key !== undefined ? `key ${key}` : name), dedupId: nameOf(name) }
-  return { body, ...(delaySeconds > 0 && { delaySeconds }), ...(key !== undefined && { group: nameOf(key) }) }
+  return { body, ...(delaySeconds > 0 && { delaySeconds }), ...(fair && key !== undefined && { group: nameOf(key) }) }
 }
 
 /** As SQS takes names of groups and of what is sent twice: what it does not take as it is becomes a hash of it. */

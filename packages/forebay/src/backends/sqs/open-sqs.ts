@@ -20,6 +20,8 @@ export interface SqsOptions {
   readonly queue?: string
   /** A FIFO queue: keeps the order of keys. Default: as the URL says, or else false. */
   readonly fifo?: boolean
+  /** A standard queue that no key fills for the others: SQS is told the keys, and bills it extra. Default: as the URL says, or else false. */
+  readonly fair?: boolean
   /** Makes queues that are missing. Default: as the URL says, or else true. */
   readonly create?: boolean
   /** How long a settlement waits for others to share its request, milliseconds. Default 20. */
@@ -49,7 +51,8 @@ const RECEIVES = 1_000
 export async function openSqs(options: SqsOptions = {}): Promise<SqsQueueService> {
   const { url = 'sqs:', queue = 'default', clock = systemClock, random = systemRandom, blobs } = options
   const address = parseSqsUrl(url)
-  const { fifo = address.fifo, create = address.create, lingerMs = address.lingerMs ?? LINGER_MS } = options
+  const { fifo = address.fifo, fair = address.fair, create = address.create } = options
+  const { lingerMs = address.lingerMs ?? LINGER_MS } = options
   const name = `${address.prefix}${queue}`
   checkName(name, fifo)
   const sdk = await loadSdk()
@@ -57,10 +60,11 @@ export async function openSqs(options: SqsOptions = {}): Promise<SqsQueueService
   const account = { client, sdk, create, fifo }
   try {
     const found = await findQueues(account, name)
-    const queueOf = (identity: QueueIdentity) => new SqsQueue({ client, sdk, identity, clock, random, lingerMs })
+    const queueOf = (identity: Described, isFair: boolean) =>
+      new SqsQueue({ client, sdk, identity: { ...identity, fair: isFair && !identity.fifo }, clock, random, lingerMs })
     return new SqsQueueService({
-      main: queueOf(found.main),
-      dead: queueOf(found.dead),
+      main: queueOf(found.main, fair),
+      dead: queueOf(found.dead, false),
       maxReceiveCount: found.maxReceiveCount,
       move: { client, sdk, from: found.dead.arn, to: found.main.arn, clock },
       name,
@@ -90,12 +94,12 @@ interface Account {
 }
 
 interface Found {
-  readonly main: QueueIdentity
-  readonly dead: QueueIdentity
+  readonly main: Described
+  readonly dead: Described
   readonly maxReceiveCount: number | undefined
 }
 
-interface Described extends QueueIdentity {
+interface Described extends Omit<QueueIdentity, 'fair'> {
   readonly policy: { readonly deadLetterTargetArn: string; readonly maxReceiveCount: number } | undefined
 }
 

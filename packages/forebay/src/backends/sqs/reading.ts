@@ -88,7 +88,7 @@ export class Reading {
     const { main, clock, stamp } = this.#options
     if (!main.identity.fifo) {
       // A copy is delayed by SQS again, and counts as delayed; if it can't be sent, this one comes again.
-      const failed = await main.send(outgoing(letter, { fifo: false, delayMs: leftMs, stamp: stamp() }))
+      const failed = await main.send(outgoing(letter, { ...main.identity, delayMs: leftMs, stamp: stamp() }))
       if (!failed) await main.delete(message.receipt)
       return undefined
     }
@@ -107,7 +107,7 @@ export class Reading {
     const { main, dead, clock, stamp } = this.#options
     const name = stamp()
     const death = { reason: 'unreadable', at: clock.now(), stamp: name } as const
-    const manner = { fifo: dead.identity.fifo, delayMs: 0, stamp: name }
+    const manner = { ...dead.identity, delayMs: 0, stamp: name }
     const letter = { record: { ...record, granted: message.received + (record.granted ?? 0), death }, payload }
     if (!(await dead.send(outgoing(letter, manner)))) await main.delete(message.receipt)
   }

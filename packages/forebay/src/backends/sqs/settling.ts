@@ -28,6 +28,9 @@ export interface SettlingOptions {
 
 type Grant = HeldGrant<Delivery>
 
+/** SQS counts from when it gave the message out, and refuses what goes beyond by a second. */
+const SPARE_MS = 60_000
+
 const STALE: SettleResult = { status: 'stale' }
 const SETTLED: SettleResult = { status: 'settled' }
 
@@ -105,7 +108,7 @@ export class Settling {
 
   #retry(delivery: Delivery, delayMs: number): Promise<Changed> {
     const { main, clock } = this.#options
-    const leftMs = delivery.arrivedAt + LONGEST_HOLD_MS - clock.monotonic()
+    const leftMs = Math.max(0, delivery.arrivedAt + LONGEST_HOLD_MS - SPARE_MS - clock.monotonic())
     if (delayMs <= leftMs || main.identity.fifo) return this.#hide(delivery, Math.min(delayMs, leftMs))
     return this.#copy(delivery, { granted: delivery.attempts }, delayMs)
   }
@@ -119,7 +122,7 @@ export class Settling {
 
   async #hide({ message }: Delivery, delayMs: number): Promise<Changed> {
     const { main, putBack } = this.#options
-    const failed = await main.hide(message.receipt, Math.floor(secondsOf(delayMs)))
+    const failed = await main.hide(message.receipt, secondsOf(delayMs))
     if (!failed) putBack.note(message.messageId, delayMs)
     return failed
   }
@@ -128,8 +131,7 @@ export class Settling {
     const { main, clock, stamp } = this.#options
     const { record, payload } = delivery.letter
     const letter = { record: { ...record, ...changes, readyAt: clock.now() + delayMs }, payload }
-    const { fifo } = main.identity
-    return this.#replace(delivery, () => main.send(outgoing(letter, { fifo, delayMs, stamp: stamp() })))
+    return this.#replace(delivery, () => main.send(outgoing(letter, { ...main.identity, delayMs, stamp: stamp() })))
   }
 
   #bury(delivery: Delivery, settlement: Settlement & { outcome: 'dead' }): Promise<Done> {
@@ -138,8 +140,7 @@ export class Settling {
     const name = stamp()
     const death = { reason: settlement.reason, at: clock.now(), stamp: name }
     const letter = { record: { ...failedOnce(record, settlement.failure), granted: delivery.attempts, death }, payload }
-    const { fifo } = dead.identity
-    return this.#replace(delivery, () => dead.send(outgoing(letter, { fifo, delayMs: 0, stamp: name })))
+    return this.#replace(delivery, () => dead.send(outgoing(letter, { ...dead.identity, delayMs: 0, stamp: name })))
   }
 
   async #replace(delivery: Delivery, send: () => Promise<Done>): Promise<Done> {

@@ -162,13 +162,12 @@ export class SqsQueueService implements QueueService {
 
   async #send(task: NewTask): Promise<ForebayError | undefined> {
     const { main, name, blobs, clock, random } = this.#parts
-    const { fifo, maxMessageBytes } = main.identity
     const letter = { record: recordOf(task, clock.now()), payload: task.payload }
     const { delayMs } = task
-    const message = outgoing(letter, { fifo, delayMs })
-    if (!blobs || Buffer.byteLength(message.body) <= maxMessageBytes) return main.send(message)
+    const message = outgoing(letter, { ...main.identity, delayMs })
+    if (!blobs || Buffer.byteLength(message.body) <= main.identity.maxMessageBytes) return main.send(message)
     const checked = await checkIn(blobs, name, letter, random)
-    return main.send(outgoing(checked, { fifo, delayMs }))
+    return main.send(outgoing(checked, { ...main.identity, delayMs }))
   }
 
   async #depth(): Promise<Depth> {

@@ -43,6 +43,7 @@ export interface QueueIdentity {
   readonly url: string
   readonly arn: string
   readonly fifo: boolean
+  readonly fair: boolean
   readonly maxMessageBytes: number
 }
 

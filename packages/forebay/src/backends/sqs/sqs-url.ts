@@ -1,5 +1,5 @@
 /**
- * `sqs://[REGION]/[PREFIX][?endpoint=https://...][&fifo=true][&create=false][&lingerMs=20]`. The name of the queue at SQS is
+ * `sqs://[REGION]/[PREFIX][?endpoint=https://...][&fifo=true][&fair=true][&create=false][&lingerMs=20]`. The name of the queue at SQS is
  * PREFIX and the queue's name, `sqs://eu-central-1/shop-` and `orders` make `shop-orders`. Without a region, and for
  * credentials, the SDK's own chain is asked.
  */
@@ -11,11 +11,12 @@ export interface SqsAddress {
   readonly prefix: string
   readonly endpoint?: string
   readonly fifo: boolean
+  readonly fair: boolean
   readonly create: boolean
   readonly lingerMs?: number
 }
 
-const PARAMETERS = ['endpoint', 'fifo', 'create', 'lingerMs']
+const PARAMETERS = ['endpoint', 'fifo', 'fair', 'create', 'lingerMs']
 
 /** @throws ForebayError `INVALID_URL` */
 export function parseSqsUrl(text: string): SqsAddress {
@@ -43,6 +44,7 @@ export function parseSqsUrl(text: string): SqsAddress {
     prefix,
     ...(endpoint !== null && { endpoint }),
     fifo: flag(parameters, 'fifo', false),
+    fair: flag(parameters, 'fair', false),
     create: flag(parameters, 'create', true),
     ...(lingerMs !== null && { lingerMs: Number(lingerMs) }),
   }
