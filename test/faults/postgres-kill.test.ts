@@ -68,7 +68,7 @@ class History {
 test(`${KILLS} kills of server and processes under load lose nothing and complete nothing twice`, async ({ skip }) => {
   const impossible = whyNoPostgres()
   if (impossible !== undefined) return skip(impossible)
-  const server = await startServer()
+  const server = await startServer({ inMemory: true })
   const random = seededRandom(20_261_125)
   const history = new History()
   const start = () => {
