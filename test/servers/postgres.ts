@@ -12,9 +12,13 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import pg from 'pg'
 
+const MEMORY = '/dev/shm'
+
 export interface PostgresSettings {
   /** Where the data is; made if it is missing. Default: a temporary folder, removed with the server. */
   readonly folder?: string
+  /** Whether that folder is in memory, where there is such a place: for tests that kill, which see no missing sync anyway. */
+  readonly inMemory?: boolean
   readonly port?: number
   /** Lines of postgresql.conf, `name=value`. */
   readonly settings?: readonly string[]
@@ -68,8 +72,10 @@ export class PostgresServer {
     this.#removes = removes
   }
 
-  static async start({ folder, port, settings = [] }: PostgresSettings = {}): Promise<PostgresServer> {
-    const home = folder ?? mkdtempSync(join(tmpdir(), 'forebay-postgres-'))
+  static async start(how: PostgresSettings = {}): Promise<PostgresServer> {
+    const { folder, inMemory = false, port, settings = [] } = how
+    const base = inMemory && existsSync(MEMORY) ? MEMORY : tmpdir()
+    const home = folder ?? mkdtempSync(join(base, 'forebay-postgres-'))
     const user = owner()
     if (user) chownSync(home, user.uid, user.gid)
     const server = new PostgresServer(port ?? (await freePort()), home, settings, folder === undefined)

@@ -72,8 +72,8 @@ export class Connections {
   /** Waits for what is under way, then lets go of the pool. @param isOurs Whether to end it. */
   async end(isOurs: boolean): Promise<void> {
     await Promise.allSettled(this.#underWay)
-    this.#options.pool.off('error', ignore)
-    if (isOurs) await this.#within(this.#options.pool.end(), 'The pool did not end', true).catch(ignore)
+    if (!isOurs) this.#options.pool.off('error', ignore)
+    else await this.#within(this.#options.pool.end(), 'The pool did not end', true).catch(ignore)
   }
 
   async #use<Result>(work: (client: PgQueryable) => Promise<Result>): Promise<Result> {

@@ -41,8 +41,8 @@ export async function migrate(client: PgQueryable, schema: string): Promise<void
 async function apply(client: PgQueryable, schema: string): Promise<void> {
   const version = await versionOf(client, schema)
   if (version === undefined) {
-    const [row] = (await client.query({ text: `SELECT to_regnamespace('${schema}') IS NULL AS missing` })).rows
-    if ((row as { missing: boolean }).missing) await client.query({ text: `CREATE SCHEMA "${schema}"` })
+    const isThere = await exists(client, `pg_namespace WHERE nspname = '${schema}'`)
+    if (!isThere) await client.query({ text: `CREATE SCHEMA "${schema}"` })
     await client.query({
       text: `CREATE TABLE "${schema}".migrations (version integer PRIMARY KEY, at timestamptz NOT NULL DEFAULT now())`,
     })
@@ -56,9 +56,7 @@ async function apply(client: PgQueryable, schema: string): Promise<void> {
 
 /** The version that is there; undefined if the schema holds nothing of ours. */
 async function versionOf(client: PgQueryable, schema: string): Promise<number | undefined> {
-  const [found] = (await client.query({ text: `SELECT to_regclass('"${schema}".migrations') IS NOT NULL AS there` }))
-    .rows
-  if (!(found as { there: boolean }).there) return undefined
+  if (!(await exists(client, `pg_tables WHERE schemaname = '${schema}' AND tablename = 'migrations'`))) return undefined
   const { rows } = await client
     .query({ text: `SELECT max(version) AS version FROM "${schema}".migrations` })
     .catch((cause) => {
@@ -71,4 +69,10 @@ async function versionOf(client: PgQueryable, schema: string): Promise<number | 
     throw new ForebayError('UNSUPPORTED', message)
   }
   return version
+}
+
+/** Reads the catalogue's rows: its functions answer from a memory that may be older than a lock that was waited for. */
+async function exists(client: PgQueryable, rows: string): Promise<boolean> {
+  const [found] = (await client.query({ text: `SELECT EXISTS (SELECT FROM pg_catalog.${rows}) AS yes` })).rows
+  return (found as { yes: boolean }).yes
 }

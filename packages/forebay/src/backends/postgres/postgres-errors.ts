@@ -60,6 +60,7 @@ const MEANINGS: readonly (readonly [RegExp, Meaning])[] = [
     /^(42P01|3F000|42883|42703)$/,
     { code: 'BACKEND_CORRUPT', says: 'does not have the tables any more; nothing was done' },
   ],
+  [/^42P07$/, { code: 'INVALID_URL', says: 'has tables of another application in that schema; nothing was done' }],
   [/^3D000$/, { code: 'INVALID_URL', says: 'has no such database' }],
   [/^28/, { code: 'INVALID_URL', says: 'does not let this user in' }],
   [/^42501$/, { code: 'INVALID_URL', says: 'does not allow this user what the queue needs; nothing was done' }],
