@@ -226,6 +226,15 @@ export class Store {
     return `${this.#tasks.era}.${version}`
   }
 
+  /** @throws JetStreamError if the consumer is gone (`isGone`). */
+  async checkReady(): Promise<void> {
+    await this.#streams.consumerInfo(this.tasksStream, READY)
+  }
+
+  async checkLater(): Promise<void> {
+    await this.#streams.consumerInfo(this.names.laterStream, LATER)
+  }
+
   /** How many tasks there are in each state, and the bytes that they take in the store. */
   async counts(): Promise<Counts> {
     const [tasks, later, dead, consumer] = await Promise.all([
