@@ -24,6 +24,9 @@ const SHORTEST_CALL_MS = 15
 /** The server had no place for the call, or others wait for what there is. */
 const CALL_AGAIN_MS = 10
 
+/** A claim that does not wait comes again so often: others may have been given what there was, and may have left some. */
+const MOST_REFUSALS = 20
+
 /** A delivery, and when the call was made that it answers. */
 type Called = Delivery & { readonly calledAt: number }
 
@@ -75,7 +78,7 @@ export class Claims {
   }
 
   async #callUntilAnswered(waiting: WaitingClaim, until: number): Promise<void> {
-    for (let restored = 0; !waiting.isAnswered; ) {
+    for (let restored = 0, refusals = 0; !waiting.isAnswered; ) {
       const leftMs = until - this.#clock.monotonic()
       if (leftMs > 0) waiting.park()
       if (waiting.isAnswered) return
@@ -83,11 +86,12 @@ export class Claims {
         const { brought, why } = await this.#call(waiting, Math.min(leftMs, LONGEST_CALL_MS))
         // The server is silent about calls to a consumer that is gone, too.
         if (why === 'silent' && brought === 0) await this.#store.checkReady()
-        if (why === 'silent' && waiting.hasRoom) continue
+        if ((why === 'silent' || why === 'early') && waiting.hasRoom) continue
         waiting.callEnded()
         if (waiting.isAnswered) return
-        if (brought === 0 && leftMs <= 0) waiting.waiter.finish([])
-        else if (why === 'refused') await sleep(this.#clock, CALL_AGAIN_MS)
+        const isOver = brought === 0 && leftMs <= 0
+        if (why === 'refused' && !(isOver && ++refusals > MOST_REFUSALS)) await sleep(this.#clock, CALL_AGAIN_MS)
+        else if (isOver) waiting.waiter.finish([])
       } catch (thrown) {
         if (!isGone(thrown) || restored++ > 0) throw thrown
         await this.#restore()

@@ -188,6 +188,11 @@ export class Store {
     return message && { note: message.sequence, version: this.#versionNoted(message) }
   }
 
+  async deadAt(note: number): Promise<DeadNote | undefined> {
+    const message = await this.#jetstream.at(this.names.deadStream, note)
+    return message && { note: message.sequence, version: this.#versionNoted(message) }
+  }
+
   /** The sequence of the latest note of a dead version. */
   async lastDead(): Promise<number> {
     return (await this.#streams.info(this.names.deadStream)).state.last_seq
