@@ -1,10 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseNatsUrl } from '../../packages/forebay/src/backends/nats/nats-url.ts'
 import { openNats } from '../../packages/forebay/src/backends/nats/nats-queue-service.ts'
 import { sleep, systemClock } from '../../packages/forebay/src/clock.ts'
-import { haveNats, NatsServer } from '../servers/nats.ts'
+import { FAST_FOLDER, haveNats, NatsServer } from '../servers/nats.ts'
 import { testConformance } from './in-vitest.ts'
 
 /** A server that is to be used instead of one of our own. */
@@ -15,7 +14,7 @@ const SLACK_MS = 60
 
 if (given !== undefined || haveNats('the conformance of nats:')) {
   testConformance('nats:', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'forebay-conformance-'))
+    const folder = await mkdtemp(join(FAST_FOLDER, 'forebay-conformance-'))
     const server = given === undefined ? await NatsServer.start(folder) : undefined
     const url = given ?? (server as NatsServer).url
     return {

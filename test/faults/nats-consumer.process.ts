@@ -1,6 +1,6 @@
 /**
- * A consumer to be killed: claims from the server at port `argv[2]` with leases of `argv[3]` ms, works a little, and
- * completes or retries, by the chance of seed `argv[4]`. It writes what it does before anybody can kill it in between:
+ * A consumer to be killed: claims from the server at port `argv[2]` with leases of `argv[3]` ms, works for up to
+ * `argv[5]` ms, and completes or retries, by the chance of seed `argv[4]`. It writes what it does before anybody can kill it in between:
  *
  *     grant ID TOKEN ATTEMPTS AT ENDS    by the boot's clock
  *     settling ID TOKEN OUTCOME
@@ -13,7 +13,7 @@ import type { Claim } from '../../packages/forebay/src/backends/queue-service.ts
 import { sleep, systemClock } from '../../packages/forebay/src/clock.ts'
 import { seededRandom } from '../../packages/forebay/src/random.ts'
 
-const [port, leaseMs, seed] = process.argv.slice(2).map(Number) as [number, number, number]
+const [port = 0, leaseMs = 0, seed = 0, workMs = 0] = process.argv.slice(2).map(Number)
 const random = seededRandom(seed)
 
 /** The server may be away just now. */
@@ -33,7 +33,7 @@ writeSync(1, 'open\n')
 async function work(claim: Claim, endsAt: number): Promise<void> {
   const { id, token, task } = claim
   writeSync(1, `grant ${id} ${token} ${task.attempts} ${systemClock.monotonic()} ${endsAt}\n`)
-  await sleep(systemClock, random.next() * 30)
+  await sleep(systemClock, (0.5 + random.next() / 2) * workMs)
   const retried = task.attempts < 3 && random.next() < 0.2
   const failure = { attempt: task.attempts, at: 0, code: 'Error', message: 'once more' }
   const delayMs = Math.floor(random.next() * 2) * 50

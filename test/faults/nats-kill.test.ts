@@ -51,7 +51,7 @@ if (haveNats('kill -9 of the nats server and of consumers')) {
     const server = await startServer()
     const queue = await open(server.port, { timeoutMs: 1_000 })
     const history = new History()
-    const start = (seed: number) => startConsumer(server.port, LEASE_MS, seed, history.hear)
+    const start = (seed: number) => startConsumer(server.port, { leaseMs: LEASE_MS, seed }, history.hear)
     const consumers: ConsumerProcess[] = Array.from({ length: CONSUMERS }, (_, index) => start(index))
 
     const acknowledged: string[] = []

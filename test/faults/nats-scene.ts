@@ -3,7 +3,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -16,7 +15,7 @@ import {
 import type { Claim, NewTask } from '../../packages/forebay/src/backends/queue-service.ts'
 import { sleep, systemClock } from '../../packages/forebay/src/clock.ts'
 import { ForebayError } from '../../packages/forebay/src/errors.ts'
-import { NatsServer } from '../servers/nats.ts'
+import { FAST_FOLDER, NatsServer } from '../servers/nats.ts'
 
 const CONSUMER = fileURLToPath(new URL('./nats-consumer.process.ts', import.meta.url))
 
@@ -32,7 +31,7 @@ export function afterwards(cleanup: () => unknown): void {
 }
 
 export function newFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'forebay-faults-'))
+  const folder = mkdtempSync(join(FAST_FOLDER, 'forebay-faults-'))
   afterwards(() => rmSync(folder, { recursive: true, force: true }))
   return folder
 }
@@ -97,13 +96,13 @@ export interface ConsumerProcess {
   readonly begun: Promise<unknown>
 }
 
+/** @param workMs How long it works on a task, at most. */
 export function startConsumer(
   port: number,
-  leaseMs: number,
-  seed: number,
+  { leaseMs, seed = 1, workMs = 30 }: { readonly leaseMs: number; readonly seed?: number; readonly workMs?: number },
   onLine: (words: string[]) => void,
 ): ConsumerProcess {
-  const args = [CONSUMER, String(port), String(leaseMs), String(seed)]
+  const args = [CONSUMER, ...[port, leaseMs, seed, workMs].map(String)]
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   const lines = createInterface({ input: child.stdout })
   lines.on('line', (line) => onLine(line.split(' ')))

@@ -35,13 +35,14 @@ test('sqlite: opens the file and takes the durability from the URL', async () =>
 })
 
 test.each([
-  ['orders.db', 'has no scheme. Known are memory:, sqlite:'],
+  ['orders.db', 'has no scheme. Known are memory:, sqlite:, nats:'],
   ['mongodb://localhost', '"mongodb:"'],
   ['constructor:', '"constructor:"'],
   ['sqlite:', 'names no file'],
   ['sqlite::memory:', 'write memory: instead'],
   ['sqlite:a.db?durability=maybe', 'it is full or normal'],
   ['sqlite:a.db?durabilty=full', '"durabilty"'],
+  ['nats:', 'names no server'],
 ])('%s is no backend URL, and the message says why', async (url, why) => {
   await expect(openBackend(url, options)).rejects.toMatchObject({ code: 'INVALID_URL' })
   await expect(openBackend(url, options)).rejects.toThrow(why)

@@ -5,7 +5,6 @@
  */
 
 import { type Clock, sleep } from '../../clock.ts'
-import { ForebayError } from '../../errors.ts'
 import { ClaimLine, type Waiter } from '../claim-line.ts'
 import type { Claim, ClaimRequest } from '../queue-service.ts'
 import type { Delivery } from './jetstream.ts'
@@ -17,7 +16,7 @@ import { decodeRecord, type TaskRecord } from './task-record.ts'
 import { WaitingClaim } from './waiting-claim.ts'
 
 /** A call is renewed after this, so that one that the server forgot is not missed for longer. */
-const LONGEST_CALL_MS = 10_000
+const LONGEST_CALL_MS = 5_000
 
 /** Long enough for the server to tell its consumer of what was pushed just before. */
 const SHORTEST_CALL_MS = 15
@@ -25,8 +24,8 @@ const SHORTEST_CALL_MS = 15
 /** The server had no place for the call, or others wait for what there is. */
 const CALL_AGAIN_MS = 10
 
-/** Calls of which nothing was heard, until the server is taken for lost. */
-const MOST_SILENCES = 20
+/** A claim that does not wait comes again so often: others may have been given what there was, and may have left some. */
+const MOST_REFUSALS = 20
 
 /** A delivery, and when the call was made that it answers. */
 type Called = Delivery & { readonly calledAt: number }
@@ -79,19 +78,20 @@ export class Claims {
   }
 
   async #callUntilAnswered(waiting: WaitingClaim, until: number): Promise<void> {
-    for (let restored = 0, silences = 0; !waiting.isAnswered; ) {
+    for (let restored = 0, refusals = 0; !waiting.isAnswered; ) {
       const leftMs = until - this.#clock.monotonic()
       if (leftMs > 0) waiting.park()
       if (waiting.isAnswered) return
       try {
         const { brought, why } = await this.#call(waiting, Math.min(leftMs, LONGEST_CALL_MS))
-        // Nothing was said of the rest.
-        if (why === 'silent' && waiting.hasRoom && ++silences < MOST_SILENCES) continue
+        // The server is silent about calls to a consumer that is gone, too.
+        if (why === 'silent' && brought === 0) await this.#store.checkReady()
+        if ((why === 'silent' || why === 'early') && waiting.hasRoom) continue
         waiting.callEnded()
         if (waiting.isAnswered) return
-        if (silences === MOST_SILENCES) throw silent()
-        if (brought === 0 && leftMs <= 0) waiting.waiter.finish([])
-        else if (why === 'refused') await sleep(this.#clock, CALL_AGAIN_MS)
+        const isOver = brought === 0 && leftMs <= 0
+        if (why === 'refused' && !(isOver && ++refusals > MOST_REFUSALS)) await sleep(this.#clock, CALL_AGAIN_MS)
+        else if (isOver) waiting.waiter.finish([])
       } catch (thrown) {
         if (!isGone(thrown) || restored++ > 0) throw thrown
         await this.#restore()
@@ -158,9 +158,4 @@ export class Claims {
     for (const one of this.#line) if (one === waiter) return true
     return false
   }
-}
-
-function silent(): ForebayError {
-  const message = 'The NATS server does not answer calls for tasks; what was acknowledged is kept.'
-  return new ForebayError('BACKEND_UNAVAILABLE', message)
 }

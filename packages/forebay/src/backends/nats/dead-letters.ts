@@ -44,16 +44,15 @@ export class StoredDeadLetters {
   /** @param take Whether it was there to be taken. */
   async #take(which: readonly TaskId[] | 'all', take: (version: Version) => Promise<boolean>): Promise<number> {
     let count = 0
-    const takeOne = async (version: Version) => {
-      if (await take(version)) count++
-      await this.#store.removeDeadNoteOf(version.sequence)
-    }
     if (which === 'all') {
       // Those that die meanwhile are left.
       const last = await this.#store.lastDead()
       for (let next = 1; ; ) {
         const found = (await this.#from(next, AT_ONCE)).filter(({ note }) => note <= last)
-        await inWindows(found, sizeOf, ({ letter }) => takeOne(letter))
+        await inWindows(found, sizeOf, async ({ letter, note }) => {
+          if (await take(letter)) count++
+          await this.#store.removeDeadNote(note)
+        })
         if (found.length < AT_ONCE) return count
         next = (found.at(-1) as Dead).note + 1
       }
@@ -63,7 +62,9 @@ export class StoredDeadLetters {
       () => 1,
       async (id) => {
         const version = await this.#store.lastVersion(id)
-        if (version?.record.kind === 'dead') await takeOne(version)
+        if (version?.record.kind !== 'dead') return
+        if (await take(version)) count++
+        await this.#store.removeDeadNoteOf(version.sequence)
       },
     )
     return count
@@ -98,10 +99,13 @@ export class StoredDeadLetters {
   async #notesFrom(sequence: number, limit: number): Promise<DeadNote[]> {
     const notes: DeadNote[] = []
     for (let next = sequence; notes.length < limit; ) {
-      const note = await this.#store.nextDead(next)
-      if (!note) break
-      notes.push(note)
-      next = note.note + 1
+      // Over what has been taken out, to the next one; those that follow are asked for together.
+      const first = await this.#store.nextDead(next)
+      if (!first) break
+      const count = Math.min(limit - notes.length, AT_ONCE) - 1
+      const following = Array.from({ length: count }, (_, index) => this.#store.deadAt(first.note + 1 + index))
+      notes.push(first, ...(await Promise.all(following)).filter((note) => note !== undefined))
+      next = first.note + 1 + count
     }
     return notes
   }

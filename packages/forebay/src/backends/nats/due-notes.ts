@@ -13,7 +13,7 @@ import { readyAtOf, successorOf } from './task-record.ts'
 /** So many notes at once. */
 const BATCH = 128
 
-const LONGEST_CALL_MS = 30_000
+const LONGEST_CALL_MS = 5_000
 
 /** After something went wrong. */
 const PAUSE_MS = 500
@@ -58,7 +58,7 @@ export class DueNotes {
 
   async #call(): Promise<void> {
     try {
-      await callForMessages({
+      const { brought, why } = await callForMessages({
         batch: BATCH,
         waitMs: LONGEST_CALL_MS,
         clock: this.#clock,
@@ -66,6 +66,8 @@ export class DueNotes {
         onDelivery: (delivery) => this.#begin(delivery),
         signal: this.#ended.signal,
       })
+      // The server is silent about calls to a consumer that is gone, too.
+      if (why === 'silent' && brought === 0) await this.#store.checkLater()
     } finally {
       await Promise.all(this.#handling)
     }

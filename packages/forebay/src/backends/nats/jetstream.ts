@@ -146,6 +146,8 @@ export interface Delivery {
   readonly data: Uint8Array
   /** Where the consumer is told what became of it. */
   readonly ackSubject: string
+  /** How many the consumer has after it that nobody was handed. */
+  readonly left: number
 }
 
 /** Undefined if it is a word of the consumer about the call itself. */
@@ -159,6 +161,7 @@ export function deliveryOf({ reply, data }: Msg): Delivery | undefined {
     storedAt: Number(tokens[first + 5]) / NS_PER_MS,
     data,
     ackSubject: reply,
+    left: Number(tokens[first + 6]),
   }
 }
 

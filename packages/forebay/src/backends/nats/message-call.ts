@@ -1,6 +1,7 @@
 /**
  * One call for messages to a consumer: it waits for the first, brings what there is, and ends. The server says when that is;
- * but it forgets without a word a call that runs out while it is being answered, so silence ends one too.
+ * but it forgets without a word a call that runs out while it is being answered, so silence ends one too. And it may end one
+ * before it has brought all that there is.
  */
 
 import type { Msg } from '@nats-io/transport-node'
@@ -14,8 +15,8 @@ const SILENCE_MS = 100
 
 export interface EndedCall {
   readonly brought: number
-  /** `full`: as many as were asked for; `end`: there is no more now; `silent`: there may be more; `refused`: call again. */
-  readonly why: 'full' | 'end' | 'silent' | 'refused'
+  /** `full`: as many as were asked for; `end`: there is no more now; `early`, `silent`: there may be; `refused`: call again. */
+  readonly why: 'full' | 'end' | 'early' | 'silent' | 'refused'
 }
 
 export interface MessageCall {
@@ -33,6 +34,7 @@ export interface MessageCall {
 export async function callForMessages(call: MessageCall): Promise<EndedCall> {
   const { batch, waitMs, clock, pull, onDelivery, signal } = call
   let brought = 0
+  let left = 0
   let quietFrom = clock.monotonic() + waitMs
   let cancelTimer = () => {}
   let end = () => {}
@@ -46,6 +48,7 @@ export async function callForMessages(call: MessageCall): Promise<EndedCall> {
       const onMessage = (message: Msg) => {
         const delivery = deliveryOf(message)
         if (!delivery) return endedBy(message, resolve, reject)
+        left = delivery.left
         quietFrom = Math.max(quietFrom, clock.monotonic())
         onDelivery(delivery)
         if (++brought === batch) resolve('full')
@@ -54,7 +57,7 @@ export async function callForMessages(call: MessageCall): Promise<EndedCall> {
       end = pull(batch, waitMs, { onMessage, onLost: reject }).end
       listen()
     })
-    return { brought, why }
+    return { brought, why: why === 'end' && left > 0 ? 'early' : why }
   } finally {
     cancelTimer()
     end()

@@ -57,7 +57,8 @@ export function fromNats(thrown: unknown): ForebayError {
     return new ForebayError('DISK_FULL', `The NATS server has no space left (${says}); nothing was stored.`, details)
   }
   if (isGone(thrown)) {
-    return new ForebayError('BACKEND_UNAVAILABLE', 'JetStream does not answer on this NATS server.', details)
+    const message = `JetStream, or a stream of the queue, is not there on this NATS server (${says}).`
+    return new ForebayError('BACKEND_UNAVAILABLE', message, details)
   }
   const message = `The NATS server could not do it (${says}). What was acknowledged is kept.`
   return new ForebayError('BACKEND_UNAVAILABLE', message, details)

@@ -44,6 +44,9 @@ import { inWindows } from './windows.ts'
 /** Of a message, for all that is said of a task besides its payload: headers, key, the failures of its attempts. */
 const FACTS_BYTES = 65_536
 
+/** For one call: something else may go while what was gone is made. */
+const MOST_RESTORES = 2
+
 const DEFAULTS = {
   servers: ['localhost:4222'],
   queue: 'default',
@@ -235,13 +238,14 @@ export class NatsQueueService implements QueueService {
   }
 
   async #withRestore<Result>(work: () => Promise<Result>): Promise<Result> {
-    try {
-      return await work()
-    } catch (thrown) {
-      if (!isGone(thrown)) throw thrown
+    for (let restored = 0; ; restored++) {
+      try {
+        return await work()
+      } catch (thrown) {
+        if (!isGone(thrown) || restored === MOST_RESTORES) throw thrown
+      }
       await this.#restore()
       this.#tellOfLoss()
-      return work()
     }
   }
 

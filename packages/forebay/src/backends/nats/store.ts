@@ -188,6 +188,11 @@ export class Store {
     return message && { note: message.sequence, version: this.#versionNoted(message) }
   }
 
+  async deadAt(note: number): Promise<DeadNote | undefined> {
+    const message = await this.#jetstream.at(this.names.deadStream, note)
+    return message && { note: message.sequence, version: this.#versionNoted(message) }
+  }
+
   /** The sequence of the latest note of a dead version. */
   async lastDead(): Promise<number> {
     return (await this.#streams.info(this.names.deadStream)).state.last_seq
@@ -224,6 +229,15 @@ export class Store {
   /** Names the grant of a version. */
   tokenOf(version: number): string {
     return `${this.#tasks.era}.${version}`
+  }
+
+  /** @throws JetStreamError if the consumer is gone (`isGone`). */
+  async checkReady(): Promise<void> {
+    await this.#streams.consumerInfo(this.tasksStream, READY)
+  }
+
+  async checkLater(): Promise<void> {
+    await this.#streams.consumerInfo(this.names.laterStream, LATER)
   }
 
   /** How many tasks there are in each state, and the bytes that they take in the store. */
