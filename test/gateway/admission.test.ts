@@ -90,13 +90,12 @@ describe('overflow', () => {
     const { url, gateway } = await startGateway({
       orders: { ...never, maxDepth: 1, overflow, callbacks: true },
     })
+    const queue = gateway.queues.get('orders')
+    const expired = new Promise((resolve) => queue?.queue.on('expired', resolve))
+    const replied = queue?.replies.wait('late', 30_000, new AbortController().signal)
     await postJson(`${url}${TASKS}`, { payload: 1, id: 'first' })
     const headers = { 'forebay-callback-url': receiver.url }
     await postJson(`${url}${TASKS}`, { payload: 2, id: 'late', ttlMs: 1 }, headers)
-    const queue = gateway.queues.get('orders')
-    const expired = new Promise((resolve) => queue?.queue.on('expired', resolve))
-    const left = new AbortController()
-    const replied = queue?.replies.wait('late', 30_000, left.signal)
     const [claim] = (await queue?.queue.service.claim({ max: 1, leaseMs: 60_000, waitMs: 0 })) ?? []
     if (claim) await queue?.queue.service.settle([{ claim, outcome: 'complete' }])
     await expired
@@ -163,6 +162,24 @@ describe('when a task is likely to start', () => {
     )
     const asked = await post(gateway, { payload: 1 }, { prefer: 'estimate' })
     expect(asked.json().startsInMs).toBe(525)
+  })
+})
+
+describe('fair', () => {
+  it.each([
+    ['keys take turns, unless told otherwise', undefined, 'a1 b1 a2 b2 a3 a4'],
+    ['one of weight 4 gets four times as much', { weights: { a: 4 } }, 'a1 b1 a2 a3 a4 b2'],
+    ['or all stand in one line', false, 'a1 a2 a3 a4 b1 b2'],
+  ])('%s', async (_what, fair, order) => {
+    const target = await startTarget()
+    const { url, gateway } = await startGateway({
+      orders: { target: target.url, paused: true, concurrency: 1, ...(fair !== undefined && { fair }) },
+    })
+    const tasks = ['a1', 'a2', 'a3', 'a4', 'b1', 'b2'].map((payload) => ({ payload, key: payload[0] }))
+    await postJson(`${url}${TASKS}`, tasks)
+    gateway.queues.get('orders')?.consumer.resume()
+    await target.has(6)
+    expect(target.received.map(({ body }) => JSON.parse(String(body))).join(' ')).toBe(order)
   })
 })
 

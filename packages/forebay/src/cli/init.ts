@@ -97,6 +97,9 @@ queues:
     # Stop calling a target that fails, until probes find it well again: breaker: {} or its fields, see docs/configuration.md
     # breaker: false
 
+    # Give each key its fair share; default: true where the backend can. A key can have more: fair: { weights: { acme: 2 } }
+    # fair: true
+
     # How much may be queued, and what happens beyond it: reject (429 with Retry-After), drop-oldest, drop-lowest-priority,
     # { policy: wait, deadlineMs: 2000 } or { policy: spill, to: "sqlite:spill.db" }
     # maxDepth: 100000

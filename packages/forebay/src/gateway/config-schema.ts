@@ -67,6 +67,11 @@ export const targetShape = {
   timeoutMs: ms(1).default(30_000),
 }
 
+export const fairShape = {
+  /** By key: one of weight 2 gets twice as much as one of 1, which is what a key has that is not named. */
+  weights: z.record(z.string().min(1).max(TASK_BOUNDS.keyChars), z.number().positive().max(1_000_000)),
+}
+
 export const overflowShape = {
   policy: z.enum(['reject', 'drop-oldest', 'drop-lowest-priority', 'wait', 'spill']),
   /** With `wait`: how long a caller waits for room. */
@@ -184,6 +189,8 @@ export const queueShape = {
   paused: z.boolean().default(false),
   maxDepth: count(1, Number.MAX_SAFE_INTEGER).default(100_000),
   maxBytes: count(1, Number.MAX_SAFE_INTEGER).optional(),
+  /** Whether each key gets its fair share, and how much that is. Default: alike, where the backend can. */
+  fair: z.union([z.boolean(), z.strictObject(fairShape)]).optional(),
   /** What happens at a bound. */
   overflow: shorthand(
     'policy',
@@ -275,6 +282,7 @@ export type HttpLimits = GatewayConfig['limits']
 const SHAPES_IN_A_QUEUE = {
   target: targetShape,
   rate: rateShape,
+  fair: fairShape,
   overflow: overflowShape,
   retry: retryShape,
   breaker: breakerShape,

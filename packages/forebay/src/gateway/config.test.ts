@@ -65,6 +65,11 @@ describe('a configuration', () => {
     })
   })
 
+  it('takes weights of keys', async () => {
+    const { orders } = (await load(`${ONE}    fair: { weights: { acme: 2.5 } }\n`)).queues
+    expect(orders?.fair).toEqual({ weights: { acme: 2.5 } })
+  })
+
   it.each([
     ['drop-oldest', { policy: 'drop-oldest' }],
     ['{ policy: drop-lowest-priority }', { policy: 'drop-lowest-priority' }],
@@ -158,6 +163,11 @@ describe('a fault is told with its line and field', () => {
       'a policy without its field',
       `${ONE}    overflow: { policy: spill }\n`,
       'forebay.yaml:5: queues.orders.overflow.to: is missing.',
+    ],
+    [
+      'a weight of nothing',
+      `${ONE}    fair:\n      weights:\n        acme: 0\n`,
+      'forebay.yaml:7: queues.orders.fair.weights.acme: expected number to be >0.',
     ],
     [
       'a typing error in it',
@@ -295,10 +305,10 @@ describe('what forebay init writes', () => {
     const plain = await load(EXAMPLE_CONFIG)
     const full = await load(uncommented)
     expect(full.limits).toEqual(plain.limits)
-    const { maxBytes, target, ...rest } = full.queues.orders as (typeof full.queues)[string]
+    const { maxBytes, fair, target, ...rest } = full.queues.orders as (typeof full.queues)[string]
     const { target: plainTarget, ...plainRest } = plain.queues.orders as (typeof plain.queues)[string]
     expect([rest, { ...target, headers: {} }]).toEqual([plainRest, plainTarget])
-    expect(maxBytes).toBe(1_073_741_824)
+    expect([maxBytes, fair]).toEqual([1_073_741_824, true])
     expect(full.tokens).toHaveLength(1)
     expect({ ...full, tokens: [], queues: {} }).toEqual({ ...plain, queues: {} })
   })

@@ -87,6 +87,7 @@ export class GatewayQueue {
       maxPayloadBytes,
       dedupWindowMs,
       overflow: overflowOf(settings),
+      ...(settings.fair !== undefined && { fair: settings.fair }),
       shedLate: settings.shedLate,
       ...expectedOf(settings),
       ...(maxBytes !== undefined && { maxBytes }),

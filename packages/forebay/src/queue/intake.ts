@@ -136,6 +136,18 @@ export class Intake {
     candidates: readonly Candidate[],
     place: Placing['place'] = (onTime) => this.#placing.place(onTime),
   ): Promise<{ placed: Placed }[]> {
+    if (candidates.some((candidate) => this.#needsEstimate(candidate))) return this.#judgeAndPlace(candidates, place)
+    const results = await place(candidates)
+    return candidates.map((candidate, index) => {
+      const placed = results[index] as Placed
+      if (isIn(placed)) this.estimates.expect(candidate.task)
+      this.#noteDropped(placed)
+      return { placed }
+    })
+  }
+
+  /** Each is judged as if those before it came in, so that of many as many are shed as would be too late. */
+  async #judgeAndPlace(candidates: readonly Candidate[], place: Placing['place']): Promise<{ placed: Placed }[]> {
     await this.prepare(candidates)
     const placed = new Map<Candidate, Placed>()
     const estimates = new Map<Candidate, StartEstimate | undefined>()
@@ -149,10 +161,11 @@ export class Intake {
       }
     }
     const onTime = [...estimates.keys()]
-    const results = await this.#place(onTime, place)
+    const results = await this.#placeExpected(onTime, place)
     for (const [index, candidate] of onTime.entries()) {
       const result = results[index] as Placed
-      this.#account(candidate, result)
+      if (!isIn(result)) this.estimates.forget(candidate.task)
+      this.#noteDropped(result)
       placed.set(
         candidate,
         result instanceof Promise ? result : withEstimate(candidate, result, estimates.get(candidate)),
@@ -161,7 +174,7 @@ export class Intake {
     return candidates.map((candidate) => ({ placed: placed.get(candidate) as Placed }))
   }
 
-  async #place(candidates: readonly Candidate[], place: Placing['place']): Promise<Placed[]> {
+  async #placeExpected(candidates: readonly Candidate[], place: Placing['place']): Promise<Placed[]> {
     try {
       return await place(candidates)
     } catch (thrown) {
@@ -170,14 +183,10 @@ export class Intake {
     }
   }
 
-  #account({ task }: Candidate, placed: Placed): void {
-    // One that lies in the spill is counted there, and one that waits when its turn comes.
-    const isIn = !(placed instanceof Promise) && placed.status === 'accepted' && !placed.spilled
-    if (!isIn) this.estimates.forget(task)
-    else if (placed.dropped) {
-      this.#gauge.noteEvicted(placed.dropped.length)
-      if (this.#options.overflow === 'drop-oldest') this.estimates.noteFirstGone(placed.dropped.length)
-    }
+  #noteDropped(placed: Placed): void {
+    if (placed instanceof Promise || placed.status !== 'accepted' || !placed.dropped) return
+    this.#gauge.noteEvicted(placed.dropped.length)
+    if (this.#options.overflow === 'drop-oldest') this.estimates.noteFirstGone(placed.dropped.length)
   }
 
   #needsEstimate({ task, wantsEstimate }: Candidate): boolean {
@@ -200,6 +209,11 @@ export class Intake {
   async #refuseLate(candidate: Candidate, late: ForebayError): Promise<Outcome> {
     return (await this.#pusher.outcomeOfNamed(candidate)) ?? refused(late)
   }
+}
+
+/** Whether it is in the queue proper now: one that lies in the spill is counted there, and one that waits when its turn comes. */
+function isIn(placed: Placed): boolean {
+  return !(placed instanceof Promise) && placed.status === 'accepted' && !placed.spilled
 }
 
 function withEstimate(candidate: Candidate, outcome: Outcome, estimate: StartEstimate | undefined): Outcome {

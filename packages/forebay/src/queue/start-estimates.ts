@@ -82,6 +82,8 @@ export class StartEstimates {
 
   /** A task was pushed, or is about to be: those that come after it stand behind it. */
   expect(task: NewTask): void {
+    // Nobody has asked for an estimate yet: then nothing needs to be counted.
+    if (this.#places.size === 0) return
     this.#arrivals.note(task.priority, this.#clock.monotonic())
     this.#count(task, 1)
   }
