@@ -14,6 +14,7 @@ const MAY_IMPORT = {
   consumer: [...PORT, 'flow/', 'queue/'],
   telemetry: [...PORT, 'flow/', 'queue/', 'consumer/'],
   scaling: [...PORT, 'flow/', 'queue/', 'consumer/', 'telemetry/'],
+  conformance: [...PORT, 'flow/'],
   migration: [...PORT, 'flow/'],
   planner: [...PORT, 'flow/', 'queue/', 'consumer/', 'telemetry/'],
   gateway: [...PORT, 'flow/', 'queue/', 'consumer/', 'telemetry/'],

@@ -1,8 +1,8 @@
 /** The conformance suite as tests of vitest. A backend's test file is a call of this. */
 
 import { afterAll, beforeAll, describe, test } from 'vitest'
-import { type ConformanceTarget, runCheck } from './target.ts'
-import { TOPICS } from './topics.ts'
+import { type ConformanceTarget, runCheck } from '../../packages/forebay/src/conformance/target.ts'
+import { TOPICS } from '../../packages/forebay/src/conformance/topics.ts'
 
 export interface TestedTarget extends ConformanceTarget {
   stop(): Promise<void>

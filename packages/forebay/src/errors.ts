@@ -71,6 +71,11 @@ export const ERROR_CODES = {
   UNSUPPORTED: { status: 501, exit: 2, todo: 'Use a backend that can, or do without; the message names both.' },
   MISSING_PACKAGE: { status: 500, exit: 2, todo: 'Install the package that the message names.' },
   NODE_TOO_OLD: { status: 500, exit: 2, todo: 'Run it on Node 22 or later.' },
+  NOT_CONFORMING: {
+    status: 500,
+    exit: 1,
+    todo: 'See the failed checks: the server is configured differently, or the backend has a fault.',
+  },
   ADDRESS_IN_USE: { status: 500, exit: 3, todo: 'Stop the other process or choose another port.' },
 
   // The engine behind the queue

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { asForebayError, type ForebayError } from '../errors.ts'
+import { registerConform } from './conform.ts'
 import { registerDead } from './dead.ts'
 import { EXIT_INTERRUPTED, Interrupted } from './interrupt.ts'
 import { registerInit } from './init.ts'
@@ -24,6 +25,7 @@ export function buildProgram(): Command {
   registerReplay(program)
   registerDead(program)
   registerMigrate(program)
+  registerConform(program)
   return program
 }
 

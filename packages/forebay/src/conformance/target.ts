@@ -4,15 +4,8 @@
  */
 
 import assert from 'node:assert/strict'
-import type {
-  Capabilities,
-  Claim,
-  ClaimRequest,
-  NewTask,
-  QueueService,
-  Settlement,
-} from '../../packages/forebay/src/backends/queue-service.ts'
-import type { FailedAttempt } from '../../packages/forebay/src/task.ts'
+import type { Capabilities, Claim, ClaimRequest, NewTask, QueueService, Settlement } from '../backends/queue-service.ts'
+import type { FailedAttempt } from '../task.ts'
 
 export interface ConformanceTarget {
   /** Opens the queue of that name; the same name again is the same queue, as another process would open it. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { Bounds, NewTask, PushResult } from '../../../packages/forebay/src/backends/queue-service.ts'
+import type { Bounds, NewTask, PushResult } from '../../backends/queue-service.ts'
 import { type Check, ids, type Scene, type Topic } from '../target.ts'
 
 const skip: Check['skip'] = ({ eviction }) => (eviction ? undefined : 'the engine drops no tasks at a bound')

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
-import type { Claim } from '../../../packages/forebay/src/backends/queue-service.ts'
+import type { Claim } from '../../backends/queue-service.ts'
 import { type Check, failure, type HowSettled, ids, Scene, type Topic } from '../target.ts'
 
 const skip: Check['skip'] = ({ keyOrder }) => (keyOrder ? undefined : 'the engine keeps no order of keys')

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { ForebayError } from '../../../packages/forebay/src/errors.ts'
+import { ForebayError } from '../../errors.ts'
 import { ids, type Topic } from '../target.ts'
 
 const closed = (thrown: unknown) => thrown instanceof ForebayError && thrown.code === 'QUEUE_CLOSED'

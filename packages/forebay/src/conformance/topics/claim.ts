@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { Claim } from '../../../packages/forebay/src/backends/queue-service.ts'
+import type { Claim } from '../../backends/queue-service.ts'
 import { ids, type Scene, type Topic } from '../target.ts'
 
 const WAIT = { leaseMs: 60_000, waitMs: 10_000 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { Claim, NewTask } from '../../../packages/forebay/src/backends/queue-service.ts'
+import type { Claim, NewTask } from '../../backends/queue-service.ts'
 import { type Check, failure, ids, type Scene, type Topic } from '../target.ts'
 
 const skip: Check['skip'] = ({ keyLimits }) => (keyLimits ? undefined : 'the engine keeps no limits for keys')

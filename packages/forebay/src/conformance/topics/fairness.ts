@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
-import type { Claim, NewTask } from '../../../packages/forebay/src/backends/queue-service.ts'
+import type { Claim, NewTask } from '../../backends/queue-service.ts'
 import { type Check, ids, Scene, type Topic } from '../target.ts'
 
 const skip: Check['skip'] = ({ fairness }) => (fairness ? undefined : 'the engine serves all keys in one line')

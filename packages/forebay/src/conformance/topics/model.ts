@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import fc, { type AsyncCommand } from 'fast-check'
-import type { Claim } from '../../../packages/forebay/src/backends/queue-service.ts'
+import type { Claim } from '../../backends/queue-service.ts'
 import { lineOf, ModelQueue } from '../model-queue.ts'
 import { failure, ids, Scene, type Topic } from '../target.ts'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import type { Claim, QueueService, Settlement } from '../../../packages/forebay/src/backends/queue-service.ts'
-import { seededRandom } from '../../../packages/forebay/src/random.ts'
+import type { Claim, QueueService, Settlement } from '../../backends/queue-service.ts'
+import { seededRandom } from '../../random.ts'
 import { failure, type Scene, type Topic } from '../target.ts'
 
 const TASKS = 300

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
-import type { NewTask, Newcomer } from '../../../packages/forebay/src/backends/queue-service.ts'
+import type { NewTask, Newcomer } from '../../backends/queue-service.ts'
 import { type Check, failure, ids, Scene, type Topic } from '../target.ts'
 
 const skip: Check['skip'] = ({ ahead }) => (ahead ? undefined : 'the engine can’t tell a newcomer’s place')

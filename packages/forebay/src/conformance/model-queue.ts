@@ -1,6 +1,6 @@
 /** A queue as plainly as it can be written: what every backend is compared with, command by command. */
 
-import type { Bounds, Depth, NewTask, PushResult } from '../../packages/forebay/src/backends/queue-service.ts'
+import type { Bounds, Depth, NewTask, PushResult } from '../backends/queue-service.ts'
 
 export interface ModelTask {
   readonly task: NewTask
