@@ -45,14 +45,14 @@ export class OwnRabbitmq implements RabbitmqServer {
   readonly url: string
   readonly #folder: string
   readonly #env: NodeJS.ProcessEnv
-  readonly #epmdPort: number
+  /** Erlang's name server, which would outlive the server that starts it. */
+  readonly #names: ChildProcess
   #process: ChildProcess | undefined
 
   private constructor(folder: string, [port = 0, epmdPort = 0, distPort = 0]: readonly number[]) {
     this.#folder = folder
     this.port = port
     this.url = `amqp://guest:guest@127.0.0.1:${port}`
-    this.#epmdPort = epmdPort
     this.#env = {
       PATH: process.env.PATH,
       HOME: folder,
@@ -70,6 +70,7 @@ export class OwnRabbitmq implements RabbitmqServer {
       RABBITMQ_CONFIG_FILE: join(folder, 'rabbitmq'),
       RABBITMQ_CONF_ENV_FILE: join(folder, 'env.conf'),
     }
+    this.#names = spawn('epmd', ['-port', String(epmdPort), '-address', '127.0.0.1'], { stdio: 'ignore' })
   }
 
   /** @param config Lines of rabbitmq.conf. */
@@ -115,8 +116,7 @@ export class OwnRabbitmq implements RabbitmqServer {
 
   async stop(): Promise<void> {
     await this.kill()
-    // Erlang's name server outlives the server that started it.
-    spawnSync('epmd', ['-port', String(this.#epmdPort), '-kill'], { env: this.#env })
+    this.#names.kill()
     await rm(this.#folder, { recursive: true, force: true, maxRetries: 5 })
   }
 }
