@@ -52,5 +52,5 @@ async function stateOf(store: Store, version: Version): Promise<FoundTask> {
   }
   // A grant that is over has counted.
   const task = storedTaskOf(version, grant ? attempts + 1 : attempts)
-  return { state: readyAtOf(version) > now ? 'delayed' : 'ready', task }
+  return { state: kind === 'delayed' && readyAtOf(version) > now ? 'delayed' : 'ready', task }
 }

@@ -119,8 +119,8 @@ export function hasExpired({ record, storedAt }: Version, now: number): boolean 
 
 /** @param attempts Granted so far. */
 export function storedTaskOf({ record, storedAt }: Version, attempts: number): StoredTask {
-  const { id, type, payload, priority, key, cost = 1, headers = {}, failures = [] } = record
+  const { id, type, payload, priority, key, cost = 1, ttlMs, headers = {}, failures = [] } = record
   const createdAt = record.createdAt ?? Math.floor(storedAt)
   const task = { id, type, payload, createdAt, attempts, priority, cost, headers, failures }
-  return key === undefined ? task : { ...task, key }
+  return { ...task, ...(key !== undefined && { key }), ...(ttlMs !== undefined && { ttlMs }) }
 }
