@@ -11,8 +11,8 @@
  * (it was committed late, or its announcement was lost) is found by the next whole look. Units: milliseconds.
  */
 
-const SLOW_MS = 2
-const GRANT_MS = 0.05
+const SLOW_MS = 1
+const GRANT_MS = 0.02
 const MARGIN_MS = 1_000
 const OVERHEAD = 20
 
