@@ -14,10 +14,10 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { haveRedis, RedisServer } from '../../test/servers/redis.ts'
 import { type Figures, figuresOf, PROMISED_PACER_CPU_PERCENT, promisedAt, type Recording } from './figures.ts'
 import { CANDIDATES, type Candidate, PACER } from './limiter.ts'
 import type { Order } from './measure.ts'
-import { type Redis, startRedis } from './redis.ts'
 
 const HERE = fileURLToPath(new URL('.', import.meta.url))
 const RESULTS = join(HERE, '../results')
@@ -110,7 +110,7 @@ function print(title: string, rows: readonly Row[]): void {
   )
 }
 
-async function measureAll(candidates: readonly Candidate[], redis: Redis | undefined): Promise<Row[]> {
+async function measureAll(candidates: readonly Candidate[], redis: RedisServer | undefined): Promise<Row[]> {
   const all: Row[] = []
   const redisPort = redis?.port
   const turn = async (title: string, perSecond: number, blockMs: number) => {
@@ -129,7 +129,8 @@ async function measureAll(candidates: readonly Candidate[], redis: Redis | undef
 
 const folder = await mkdtemp(join(tmpdir(), 'forebay-rate-redis-'))
 const packages = wanted.some(({ needs }) => needs) && installPackages()
-const redis = packages && wanted.some(({ needs }) => needs === 'redis') ? await startRedis(folder) : undefined
+const needsRedis = packages && wanted.some(({ needs }) => needs === 'redis')
+const redis = needsRedis && haveRedis('BullMQ') ? await RedisServer.start(folder) : undefined
 try {
   const able = wanted.filter(({ needs }) => !needs || (needs === 'redis' ? redis : packages))
   const rows = await measureAll(able, redis)
