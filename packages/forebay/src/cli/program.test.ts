@@ -28,6 +28,25 @@ describe('forebay', () => {
     expect(out).toContain('dead')
   })
 
+  it('runs the conformance suite, all of it or one topic', async () => {
+    expect(await run(['conform', 'memory:conform', '--topic', 'push'])).toBe(0)
+    expect(out).toMatch(/^push\n {2}ok {7}/)
+    expect(out).toMatch(/\n\d+ passed, 0 failed, 0 skipped\n$/)
+    expect(await run(['conform', 'memory:conform', '--topic', 'pull'])).toBe(2)
+    expect(err).toContain('There is no topic "pull"; there are: push, claim')
+  })
+
+  it('moves a queue to another backend', async () => {
+    const [from, to] = await Promise.all(['memory:old', 'memory:new'].map((url) => LoadLevelingQueue.open(url)))
+    await from?.enqueueMany(Array.from({ length: 3 }, (_, payload) => ({ type: 't', payload })))
+    expect(await run(['migrate', 'memory:old', 'memory:new'])).toBe(0)
+    expect(out).toBe('3 tasks moved, 0 expired; 0 dead letters are left in the old queue.\n')
+    expect((await to?.depth())?.ready).toBe(3)
+    expect(await run(['migrate', 'memory:old', 'memory:old'])).toBe(2)
+    expect(err).toContain('Both queues are the same; nothing was moved.')
+    await Promise.all([from?.close(), to?.close()])
+  })
+
   it.each([
     [['fly'], "unknown command 'fly'"],
     [['replay'], "missing required argument 'trace'"],
