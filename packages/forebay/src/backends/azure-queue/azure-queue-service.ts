@@ -196,7 +196,7 @@ export class AzureQueueService implements QueueService {
   }
 }
 
-function capabilitiesOf({ maxBytes }: AzureStorageQueue, hasBlobs: boolean): Capabilities {
+export function capabilitiesOf({ maxBytes }: AzureStorageQueue, hasBlobs: boolean): Capabilities {
   return {
     durability: 'replicated',
     sharedByProcesses: true,

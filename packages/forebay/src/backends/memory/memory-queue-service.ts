@@ -25,7 +25,7 @@ import type {
 import type { Applied, SharedState } from '../shared-state.ts'
 import { MemoryStore } from './memory-store.ts'
 
-const CAPABILITIES: Capabilities = {
+export const CAPABILITIES: Capabilities = {
   durability: 'none',
   sharedByProcesses: false,
   bounds: 'exact',

@@ -291,7 +291,7 @@ function checkOptions(prefix: string, replicas: number): void {
   }
 }
 
-function capabilitiesOf(durability: Capabilities['durability'], maxMessageBytes: number): Capabilities {
+export function capabilitiesOf(durability: Capabilities['durability'], maxMessageBytes: number): Capabilities {
   return {
     durability,
     sharedByProcesses: true,

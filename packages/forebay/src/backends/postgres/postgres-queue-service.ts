@@ -232,7 +232,7 @@ export class PostgresQueueService implements QueueService {
   }
 }
 
-function capabilitiesOf(durability: 'process' | 'disk'): Capabilities {
+export function capabilitiesOf(durability: 'process' | 'disk'): Capabilities {
   return {
     durability,
     sharedByProcesses: true,

@@ -234,7 +234,7 @@ export class RabbitmqQueueService implements QueueService {
   }
 }
 
-function capabilitiesOf(queueType: QueueType, maxLeaseMs: number): Capabilities {
+export function capabilitiesOf(queueType: QueueType, maxLeaseMs: number): Capabilities {
   return {
     durability: queueType === 'quorum' ? 'replicated' : 'disk',
     sharedByProcesses: true,

@@ -194,7 +194,7 @@ async function passOn(commands: Connection, key: string): Promise<void> {
 /** As admission has it: 100 years, which microseconds of queue time can count exactly. */
 const LONGEST_SPAN_MS = 100 * 365 * 24 * 3_600_000
 
-function capabilitiesOf(durability: Capabilities['durability']): Capabilities {
+export function capabilitiesOf(durability: Capabilities['durability']): Capabilities {
   return {
     durability,
     sharedByProcesses: true,

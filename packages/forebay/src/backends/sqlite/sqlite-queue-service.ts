@@ -209,7 +209,7 @@ function readingOf(clock: Clock): ClockReading | undefined {
   return { origin, monotonic: clock.monotonic(), now: clock.now() }
 }
 
-function capabilitiesOf(durability: Durability): Capabilities {
+export function capabilitiesOf(durability: Durability): Capabilities {
   return {
     durability: durability === 'full' ? 'disk' : 'process',
     sharedByProcesses: true,

@@ -201,7 +201,7 @@ export class SqsQueueService implements QueueService {
   }
 }
 
-function capabilitiesOf({ identity }: SqsQueue, hasBlobs: boolean): Capabilities {
+export function capabilitiesOf({ identity }: SqsQueue, hasBlobs: boolean): Capabilities {
   return {
     durability: 'replicated',
     sharedByProcesses: true,
