@@ -27,6 +27,7 @@ const MAY_IMPORT = {
     'telemetry/',
     'scaling/',
     'migration/',
+    'conformance/',
     'planner/',
     'gateway/',
     'replay/',

@@ -7,7 +7,7 @@ const unit = fc.oneof(
   fc.integer({ min: 0, max: 0xffff }).map((code) => String.fromCharCode(code)),
 )
 
-test('law: any text comes back as it was, and what is stored has no NUL and no half of a pair', () => {
+test('law: every text comes back as it was, and what is stored has no NUL and no half of a pair', () => {
   fc.assert(
     fc.property(fc.array(unit, { maxLength: 20 }), (units) => {
       const text = units.join('')
