@@ -4,13 +4,12 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { z } from 'zod'
+import { fairShape, overflowShape } from '../../packages/forebay/src/gateway/admission-schema.ts'
 import {
   adaptiveShape,
   breakerShape,
   configShape,
-  fairShape,
   limitsShape,
-  overflowShape,
   queueShape,
   recurringShape,
   retryShape,

@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { ForebayError } from '../errors.ts'
 import { CronTimes } from '../queue/cron-times.ts'
 import { TASK_BOUNDS } from '../task.ts'
+import { fairSchema, fairShape, overflowSchema, overflowShape } from './admission-schema.ts'
 import { parseListen } from './listen-address.ts'
 import { rateSchema, rateShape } from './rate-schema.ts'
 
@@ -65,32 +66,6 @@ export const targetShape = {
   headers: z.record(headerName, headerValue).default({}),
   /** For one attempt, its answer included. */
   timeoutMs: ms(1).default(30_000),
-}
-
-export const fairShape = {
-  /** By key: one of weight 2 gets twice as much as one of 1, which is what a key has that is not named. */
-  weights: z.record(z.string().min(1).max(TASK_BOUNDS.keyChars), z.number().positive().max(1_000_000)),
-}
-
-export const overflowShape = {
-  policy: z.enum(['reject', 'drop-oldest', 'drop-lowest-priority', 'wait', 'spill']),
-  /** With `wait`: how long a caller waits for room. */
-  deadlineMs: ms(1, 3_600_000).optional(),
-  /** With `spill`: the backend URL of the queue that takes what does not fit. */
-  to: z.string().min(1).optional(),
-}
-
-/** Which policy needs which field: no other has it. */
-const OF_POLICY = { deadlineMs: 'wait', to: 'spill' } as const
-
-function checkOverflow(given: z.output<z.ZodObject<typeof overflowShape>>, context: z.RefinementCtx): void {
-  for (const [field, policy] of Object.entries(OF_POLICY)) {
-    const isThere = given[field as keyof typeof OF_POLICY] !== undefined
-    const belongs = given.policy === policy
-    if (isThere === belongs) continue
-    const message = belongs ? 'is missing' : `belongs to the policy "${policy}"`
-    context.addIssue({ code: 'custom', path: [field], message })
-  }
 }
 
 export const adaptiveShape = {
@@ -190,12 +165,9 @@ export const queueShape = {
   maxDepth: count(1, Number.MAX_SAFE_INTEGER).default(100_000),
   maxBytes: count(1, Number.MAX_SAFE_INTEGER).optional(),
   /** Whether each key gets its fair share, and how much that is. Default: alike, where the backend can. */
-  fair: z.union([z.boolean(), z.strictObject(fairShape)]).optional(),
+  fair: fairSchema.optional(),
   /** What happens at a bound. */
-  overflow: shorthand(
-    'policy',
-    z.strictObject(overflowShape).superRefine(checkOverflow).prefault({ policy: 'reject' }),
-  ),
+  overflow: shorthand('policy', overflowSchema),
   /** Whether a task that would expire before it could start is refused at once. */
   shedLate: z.boolean().default(false),
   maxPayloadBytes: count(1, 1_073_741_824).default(262_144),
