@@ -1,5 +1,14 @@
+import * as natsPackage from '@nats-io/transport-node'
 import { connect, type NatsConnection } from '@nats-io/transport-node'
 import { expect, test } from 'vitest'
+import { JetStream } from '../../packages/forebay/src/backends/nats/jetstream.ts'
+import { Patrol } from '../../packages/forebay/src/backends/nats/patrol.ts'
+import { QueueNames } from '../../packages/forebay/src/backends/nats/queue-names.ts'
+import { RequestDesk } from '../../packages/forebay/src/backends/nats/request-desk.ts'
+import { Store } from '../../packages/forebay/src/backends/nats/store.ts'
+import { Streams } from '../../packages/forebay/src/backends/nats/streams.ts'
+import { type Clock, sleep, systemClock, VirtualClock } from '../../packages/forebay/src/clock.ts'
+import { systemRandom } from '../../packages/forebay/src/random.ts'
 import { haveNats } from '../servers/nats.ts'
 import { afterwards, claimOne, drain, open, startServer, task } from './nats-scene.ts'
 
@@ -15,6 +24,13 @@ async function operator(port: number): Promise<Api & { connection: NatsConnectio
     return answer
   }
   return Object.assign(api, { connection })
+}
+
+/** The store of the queue, by a clock of the test's. */
+async function storeOf(connection: NatsConnection, clock: Clock): Promise<Store> {
+  const jetstream = new JetStream(new RequestDesk(connection, natsPackage, systemClock, 5_000))
+  const streams = new Streams(jetstream, new QueueNames('forebay', 'orders'), systemRandom, 1)
+  return new Store(jetstream, streams, await streams.ensure(), clock)
 }
 
 async function tasksStream(api: Api): Promise<string> {
@@ -52,6 +68,53 @@ if (haveNats('streams of nats: that somebody else changes')) {
     expect(claims.map(({ id }) => id).sort()).toEqual(['a', 'b'])
     await queue.settle(claims.map((claim) => ({ claim, outcome: 'dead', reason: 'refused' })))
     expect((await queue.dead.list({ limit: 9 })).items).toHaveLength(2)
+  })
+
+  test('tasks whose notes somebody purged get them again', async () => {
+    const server = await startServer()
+    const api = await operator(server.port)
+    const queue = await open(server.port)
+    await queue.push([task('a'), task('b'), task('late', { delayMs: 300 })])
+    const dead = [await claimOne(queue), await claimOne(queue)]
+    await queue.settle(dead.map((claim) => ({ claim, outcome: 'dead', reason: 'refused' })))
+    // The consumer has been at all of them, so nothing but their notes points to them.
+    expect(await queue.claim({ max: 1, leaseMs: 1_000, waitMs: 0 })).toEqual([])
+    for (const stream of ['later', 'dead']) await api(`STREAM.PURGE.forebay-orders-${stream}`)
+    expect((await queue.dead.list({ limit: 9 })).items).toEqual([])
+    // Whoever opens the queue looks at once; others do so every minute.
+    const other = await open(server.port)
+    expect((await claimOne(other)).id).toBe('late')
+    while ((await other.depth()).dead < 2) await sleep(systemClock, 10)
+    expect((await queue.dead.list({ limit: 9 })).items.map((letter) => letter.task.id)).toEqual(['a', 'b'])
+  })
+
+  test('a version that the server forgot to deliver is given out in the end, and is nobody’s twice', async () => {
+    const server = await startServer()
+    const api = await operator(server.port)
+    const queue = await open(server.port)
+    await queue.push([task('a'), task('b')])
+    const held = await claimOne(queue)
+    // Somebody acknowledges the other one in our stead.
+    const name = await tasksStream(api)
+    const body = JSON.stringify({ batch: 1, expires: 1e9 })
+    const options = { noMux: true, timeout: 2_000 }
+    const forgotten = await api.connection.request(`$JS.API.CONSUMER.MSG.NEXT.${name}.ready`, body, options)
+    await api.connection.request(forgotten.reply as string, '+ACK')
+    expect(await queue.claim({ max: 1, leaseMs: 1_000, waitMs: 0 })).toEqual([])
+
+    const clock = new VirtualClock()
+    const patrol = new Patrol(await storeOf(api.connection, clock), clock)
+    expect(await patrol.round()).toBe(0)
+    await clock.advance(20_000)
+    expect(await patrol.round()).toBe(0)
+    await clock.advance(20_000)
+    expect(await patrol.round()).toBe(1)
+    const claim = await claimOne(queue)
+    expect([claim.id, claim.task.attempts]).toEqual(['b', 1])
+    expect(await queue.settle([held, claim].map((one) => ({ claim: one, outcome: 'complete' })))).toEqual([
+      { status: 'settled' },
+      { status: 'settled' },
+    ])
   })
 
   test('a deleted stream of tasks is told of once, and made anew; nothing of old settles anything of new', async () => {

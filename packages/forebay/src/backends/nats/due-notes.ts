@@ -3,10 +3,11 @@
  * off until it is due; then the version that it is about is superseded by one that may be granted.
  */
 
-import { type Clock, sleep } from '../../clock.ts'
+import type { Clock } from '../../clock.ts'
 import type { Delivery } from './jetstream.ts'
 import { callForMessages } from './message-call.ts'
 import { isGone } from './nats-errors.ts'
+import { Pause } from './pause.ts'
 import type { Store } from './store.ts'
 import { readyAtOf, successorOf } from './task-record.ts'
 
@@ -29,12 +30,14 @@ export class DueNotes {
   readonly #clock: Clock
   readonly #restore: () => Promise<void>
   readonly #ended = new AbortController()
+  readonly #pause: Pause
   readonly #handling = new Set<Promise<void>>()
 
   constructor(store: Store, clock: Clock, restore: () => Promise<void>) {
     this.#store = store
     this.#clock = clock
     this.#restore = restore
+    this.#pause = new Pause(clock)
   }
 
   /** Until `close`. */
@@ -45,7 +48,7 @@ export class DueNotes {
       } catch (thrown) {
         // The next method of the service that is called meets the same fault and tells it.
         if (isGone(thrown)) await this.#restore().catch(() => undefined)
-        await sleep(this.#clock, PAUSE_MS, this.#ended.signal).catch(() => undefined)
+        if (!this.#ended.signal.aborted) await this.#pause.for(PAUSE_MS)
       }
     }
   }
@@ -53,6 +56,7 @@ export class DueNotes {
   /** Resolves when what was begun is done. */
   async close(): Promise<void> {
     this.#ended.abort()
+    this.#pause.cut()
     await Promise.all(this.#handling)
   }
 

@@ -30,9 +30,15 @@ const LONGEST_DELAY_MS = 24 * 3_600_000
 
 export class JetStream {
   readonly #desk: RequestDesk
+  /** Of several replicas one that lags behind may answer a direct question: then the leader is asked. */
+  #asksLeader = false
 
   constructor(desk: RequestDesk) {
     this.#desk = desk
+  }
+
+  askLeader(): void {
+    this.#asksLeader = true
   }
 
   /** An API call, such as `STREAM.INFO.name`. */
@@ -75,18 +81,6 @@ export class JetStream {
     return this.#get(stream, { seq: sequence, next_by_subj: subject })
   }
 
-  /** The last sequence on a subject by the word of the stream's leader; 0 if there is none. */
-  async lastSequence(stream: string, subject: string): Promise<number> {
-    try {
-      const body = { last_by_subj: subject }
-      const { message } = await this.api<{ message: { seq: number } }>(`STREAM.MSG.GET.${stream}`, body)
-      return message.seq
-    } catch (thrown) {
-      if (isNotThere(thrown)) return 0
-      throw thrown
-    }
-  }
-
   /** Asks for up to `batch` messages: waits for the first, takes what there is, and ends. */
   pull(stream: string, consumer: string, batch: number, waitMs: number, listener: Listener): { end(): void } {
     const body = { batch, expires: Math.max(1, Math.ceil(waitMs)) * NS_PER_MS, no_wait: true }
@@ -125,6 +119,7 @@ export class JetStream {
   }
 
   async #get(stream: string, query: object): Promise<StoredMessage | undefined> {
+    if (this.#asksLeader) return this.#getOfLeader(stream, query)
     const message = await this.#desk.ask(`${API}.DIRECT.GET.${stream}`, JSON.stringify(query))
     const { headers } = message
     if (headers?.code === 404) return undefined
@@ -137,6 +132,24 @@ export class JetStream {
       data: message.data,
     }
   }
+
+  async #getOfLeader(stream: string, query: object): Promise<StoredMessage | undefined> {
+    try {
+      const { message } = await this.api<{ readonly message: LeadersMessage }>(`STREAM.MSG.GET.${stream}`, query)
+      const { subject, seq, time, data = '' } = message
+      return { subject, sequence: seq, storedAt: millisecondsOf(time), data: Buffer.from(data, 'base64') }
+    } catch (thrown) {
+      if (isNotThere(thrown)) return undefined
+      throw thrown
+    }
+  }
+}
+
+interface LeadersMessage {
+  readonly subject: string
+  readonly seq: number
+  readonly time: string
+  readonly data?: string
 }
 
 /** A message that a consumer delivered. */

@@ -194,6 +194,7 @@ export class Leases {
     await this.#store.supersede(version, successorOf(version, { kind: 'ready', attempts, readyAt }))
     // If somebody else superseded or removed it, it is history all the same.
     await this.#store.remove(version.sequence)
-    await this.#store.finish(ackSubject, fence)
+    this.#store.retire(fence)
+    await this.#store.finish(ackSubject)
   }
 }

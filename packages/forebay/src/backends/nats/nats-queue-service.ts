@@ -32,6 +32,7 @@ import { Leases } from './leases.ts'
 import { depth, find } from './looking.ts'
 import { fromNats, isGone } from './nats-errors.ts'
 import { loadNatsPackage } from './nats-package.ts'
+import { Patrol } from './patrol.ts'
 import { push } from './pushing.ts'
 import { QueueNames } from './queue-names.ts'
 import { RequestDesk } from './request-desk.ts'
@@ -137,6 +138,7 @@ export class NatsQueueService implements QueueService {
   readonly #claims: Claims
   readonly #settling: Settling
   readonly #dueNotes: DueNotes
+  readonly #patrol: Patrol
   readonly #dead: StoredDeadLetters
   readonly #underWay = new Set<Promise<unknown>>()
   #restoring: Promise<void> | undefined
@@ -159,7 +161,9 @@ export class NatsQueueService implements QueueService {
     this.#settling = new Settling(store, this.#leases, clock)
     this.#dueNotes = new DueNotes(store, clock, () => this.#restore())
     this.#dead = new StoredDeadLetters(store)
+    this.#patrol = new Patrol(store, clock)
     void this.#dueNotes.run()
+    void this.#patrol.run()
   }
 
   push(tasks: readonly NewTask[], bounds: Bounds = {}): Promise<PushResult[]> {
@@ -216,6 +220,7 @@ export class NatsQueueService implements QueueService {
   }
 
   async #close(): Promise<void> {
+    this.#patrol.close()
     await Promise.all([this.#claims.close(), this.#dueNotes.close(), Promise.allSettled(this.#underWay)])
     this.#leases.close()
     this.#store.close()
@@ -254,6 +259,7 @@ export class NatsQueueService implements QueueService {
     this.#restoring ??= this.#store
       .restore()
       .then((isAnother) => {
+        this.#patrol.hurry()
         if (!isAnother) return
         this.#leases.dropAll()
         const message = `The stream with the tasks of queue "${this.#queue}" is gone: somebody deleted it, or the server lost its files, and the tasks in it with it. It was made anew; nothing of this call was done.`

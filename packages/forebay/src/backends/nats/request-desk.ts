@@ -52,7 +52,8 @@ export class RequestDesk {
     this.#subscription = connection.subscribe(`${this.#inbox}.*`, {
       callback: (_error, message) => this.#hear(message),
     })
-    void this.#watch()
+    // When the connection is over, its client says so before it stops telling.
+    this.#watch().catch(() => this.#lose())
   }
 
   get maxPayloadBytes(): number {

@@ -67,7 +67,8 @@ export class Settling {
       await first?.()
       await this.#store.remove(lease.version.sequence)
       await lease.extending
-      await this.#store.finish(lease.ackSubject, lease.grant)
+      this.#store.retire(lease.grant)
+      await this.#store.finish(lease.ackSubject)
     } catch {
       return
     }

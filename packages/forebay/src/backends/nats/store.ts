@@ -123,9 +123,10 @@ export class Store {
     return versionOf(await this.#jetstream.next(this.tasksStream, this.names.allTasks, sequence))
   }
 
-  /** Whether another version of the task came after this one, by the word of the stream's leader. */
+  /** Whether another version of the task came after this one. */
   async isSuperseded({ record, sequence }: Version): Promise<boolean> {
-    return (await this.#jetstream.lastSequence(this.tasksStream, this.names.task(record.id))) > sequence
+    const last = await this.#jetstream.last(this.tasksStream, this.names.task(record.id))
+    return last !== undefined && last.sequence > sequence
   }
 
   /**
@@ -142,15 +143,18 @@ export class Store {
     return message && { ...jsonOf<Grant>(message), sequence: message.sequence, storedAt: message.storedAt }
   }
 
-  /** The version is to be looked at when it is due. If there is a note already, that one stays. */
-  async noteLater(version: number, dueAt: number): Promise<void> {
+  /** The version is to be looked at when it is due. If there is a note already, that one stays; whether this one was stored. */
+  async noteLater(version: number, dueAt: number): Promise<boolean> {
     const subject = this.names.later(this.#tasks.era, version)
-    await this.#unlessOutrun(this.#jetstream.publish(subject, JSON.stringify({ version, dueAt }), { lastSequence: 0 }))
+    const note = JSON.stringify({ version, dueAt })
+    return (await this.#unlessOutrun(this.#jetstream.publish(subject, note, { lastSequence: 0 }))) !== undefined
   }
 
-  async noteDead(version: number): Promise<void> {
+  /** The same for a dead one. */
+  async noteDead(version: number): Promise<boolean> {
     const subject = this.names.dead(this.#tasks.era, version)
-    await this.#unlessOutrun(this.#jetstream.publish(subject, JSON.stringify({ version }), { lastSequence: 0 }))
+    const note = JSON.stringify({ version })
+    return (await this.#unlessOutrun(this.#jetstream.publish(subject, note, { lastSequence: 0 }))) !== undefined
   }
 
   /** What a version that is not ready needs, when it has just been stored. */
@@ -162,10 +166,10 @@ export class Store {
     await this.noteLater(version, now + error + delayMs)
   }
 
-  /** The same, when it was met. */
-  async noteMet(version: Version): Promise<void> {
-    if (version.record.kind === 'delayed') await this.noteLater(version.sequence, readyAtOf(version))
-    else await this.noteDead(version.sequence)
+  /** The same, when it was met. Whether the note was missing. */
+  async noteMet(version: Version): Promise<boolean> {
+    if (version.record.kind === 'dead') return this.noteDead(version.sequence)
+    return this.noteLater(version.sequence, readyAtOf(version))
   }
 
   async removeLaterNote(note: number): Promise<void> {
@@ -199,9 +203,13 @@ export class Store {
   }
 
   /** Tells the consumer that a version or a note is done with. */
-  async finish(ackSubject: string, grant?: number): Promise<void> {
-    if (grant !== undefined) this.#oldGrants.add(grant)
+  async finish(ackSubject: string): Promise<void> {
     await this.#jetstream.done(ackSubject)
+  }
+
+  /** A grant whose version is gone. */
+  retire(grant: number): void {
+    this.#oldGrants.add(grant)
   }
 
   close(): void {
