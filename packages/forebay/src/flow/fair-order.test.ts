@@ -194,7 +194,7 @@ describe('fair order', () => {
     )
   })
 
-  it('law: any newcomer is served within n + W (2 H D + C) / c grants', () => {
+  it('law: every newcomer is served within n + W (2 H D + C) / c grants', () => {
     fc.assert(
       fc.property(history, weight, task, (arrivals, ownWeight, own) => {
         const lines = after(arrivals)
