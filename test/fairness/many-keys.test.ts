@@ -38,7 +38,7 @@ describe('many keys that come and go in memory', () => {
     async (_, keys, atOnce, backlog) => {
       const { early, late, ready } = await heapAfter(keys, atOnce, backlog)
       expect(ready).toBe(backlog)
-      // A line takes a third of a kilobyte; nine tenths of these keys would have left far more than this.
+      // A line takes half a kilobyte; nine tenths of these keys would have left far more than this.
       expect(late - early).toBeLessThan(8 * MIB)
     },
     TEST_MS,

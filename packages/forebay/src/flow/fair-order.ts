@@ -128,8 +128,8 @@ export function expectedPlace(
 }
 
 /**
- * How many grants of another open line go before that place, if its tasks are alike and nothing else comes: exact where costs
- * and priorities are equal.
+ * How many grants of another open line go before that place, if its tasks are alike and nothing else comes. Where costs and
+ * priorities are equal it is exact, but for ties that rounding decides.
  */
 export function grantsBefore(
   place: ExpectedPlace,

