@@ -121,6 +121,17 @@ if (haveRedis('lost connections to Redis')) {
     expect(await codeOf(open(server.url))).toBe('BACKEND_UNAVAILABLE')
   })
 
+  test('who only pushes has one connection, who waits a second one', async () => {
+    const { proxy, queue } = await behindProxy()
+    await queue.push([task('a')])
+    await queue.claim({ max: 1, leaseMs: 60_000, waitMs: 10_000 })
+    expect(proxy.connections).toBe(1)
+    const parked = queue.claim({ max: 1, leaseMs: 60_000, waitMs: 10_000 })
+    await queue.push([task('b')])
+    expect(await parked).toHaveLength(1)
+    expect(proxy.connections).toBe(2)
+  })
+
   test('closing without a connection takes no time', async () => {
     const { proxy, queue } = await behindProxy()
     proxy.refuse()

@@ -28,7 +28,7 @@ export async function openClocked(url: string, queue: string, clock: Clock): Pro
   const make = await clientsOf(parseRedisUrl(url), systemRandom)
   const commands = Object.assign(new ClockedConnection(make(), systemClock, TIMEOUT_MS), { clock })
   const words = new Connection(make(), systemClock, TIMEOUT_MS)
-  await Promise.all([commands.open(), words.open()])
+  await commands.open()
   const key = keyOf('forebay', queue)
   return new RedisQueueService({ commands, words, key, durability: 'process', clock, random: systemRandom })
 }

@@ -1,5 +1,5 @@
 /**
- * A consumer in a process of its own: `node consumer.process.ts FILE RATE`. Prints the time of each start, by
+ * A consumer in a process of its own: `node consumer.process.ts URL RATE`. Prints the time of each start, by
  * the boot's clock, and at its end how many reservations a second it made.
  */
 
@@ -7,8 +7,8 @@ import { LeveledConsumer } from '../../packages/forebay/src/consumer/leveled-con
 import { systemClock } from '../../packages/forebay/src/clock.ts'
 import { LoadLevelingQueue } from '../../packages/forebay/src/queue/load-leveling-queue.ts'
 
-const [file, perSecond] = process.argv.slice(2)
-const queue = await LoadLevelingQueue.open(`sqlite:${file}`)
+const [, , url = '', perSecond] = process.argv
+const queue = await LoadLevelingQueue.open(url)
 let reservations = 0
 const { shared } = queue.service
 if (shared) {

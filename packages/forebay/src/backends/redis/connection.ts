@@ -45,6 +45,7 @@ export class Connection {
   readonly #calls = new Set<Call>()
   #waiting = 0
   #waitsNoMore = false
+  #begun = false
   #lost = true
   #closed = false
   #lastError: unknown
@@ -67,8 +68,9 @@ export class Connection {
     client.on('end', () => this.#onEnd())
   }
 
-  /** Connects for the first time. @throws ForebayError `BACKEND_UNAVAILABLE` if that fails. */
+  /** Connects now, and not with the first call. @throws ForebayError `BACKEND_UNAVAILABLE` if that fails. */
   async open(): Promise<void> {
+    this.#begun = true
     try {
       await this.#within(this.#client.connect())
     } catch (thrown) {
@@ -129,9 +131,19 @@ export class Connection {
       const call: Call = { deadline, resolve, reject, send, otherwise, sent: false }
       this.#calls.add(call)
       this.#cancelCheck ??= this.#clock.after(this.#timeoutMs + moreMs, this.#checkDeadlines, { background: true })
-      if (this.#lost) this.#waiting++
-      else this.#send(call)
+      if (!this.#lost) this.#send(call)
+      else {
+        this.#waiting++
+        this.#begin()
+      }
     })
+  }
+
+  #begin(): void {
+    if (this.#begun) return
+    this.#begun = true
+    // Should it fail, the library tries again, and the calls have deadlines.
+    this.#client.connect().catch(() => {})
   }
 
   #send(call: Call): void {

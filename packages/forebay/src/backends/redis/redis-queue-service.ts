@@ -43,7 +43,7 @@ const TIMEOUT_MS = 5_000
 export interface RedisOptions {
   /** `redis://` or `rediss://`; or else a client. */
   readonly url?: string
-  /** A client of ioredis, `Redis` or `Cluster`: two connections like its own are made, and it is left alone. */
+  /** A client of ioredis, `Redis` or `Cluster`: connections like its own are made, and it is left alone. */
   readonly client?: RedisClient
   /** Default `default`. One server holds many queues. */
   readonly queue?: string
@@ -72,9 +72,10 @@ export async function openRedis(options: RedisOptions): Promise<RedisQueueServic
   const make = client ? clientsLike(client, random) : await clientsOf(address as RedisAddress, random)
   const key = keyOf(options.prefix ?? address?.prefix ?? DEFAULT_PREFIX, options.queue ?? 'default')
   const commands = new Connection(make(), clock, timeoutMs)
+  // Connects when the first claim waits: who only pushes has one connection.
   const words = new Connection(make(), clock, timeoutMs)
   try {
-    await Promise.all([commands.open(), words.open()])
+    await commands.open()
     const durability = await checkServer(commands)
     return new RedisQueueService({ commands, words, key, durability, clock, random })
   } catch (thrown) {
