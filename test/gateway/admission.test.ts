@@ -116,9 +116,11 @@ describe('overflow', () => {
 
 describe('when a task is likely to start', () => {
   const slow = { ...never, rate: { perSecond: 10 } }
+  /** Time stands still, for exact figures. */
+  const open = (orders: object) => openGateway({ orders: { ...orders } }, {}, { clock: new VirtualClock() })
 
   it('is told to who asks for it, of one task, of many, and of a request that is not waited for', async () => {
-    const gateway = await openGateway({ orders: slow })
+    const gateway = await open(slow)
     await post(
       gateway,
       Array.from({ length: 20 }, (_, payload) => ({ payload })),
@@ -140,7 +142,7 @@ describe('when a task is likely to start', () => {
   })
 
   it('decides with shedLate: what would expire before is refused with 429 and the time to come again', async () => {
-    const gateway = await openGateway({ orders: { ...slow, shedLate: true } })
+    const gateway = await open({ ...slow, shedLate: true })
     await post(
       gateway,
       Array.from({ length: 100 }, (_, payload) => ({ payload })),
@@ -155,7 +157,7 @@ describe('when a task is likely to start', () => {
 
   it('is reckoned with the least of the limits that count starts', async () => {
     const rate = { perMinute: 6_000, also: [{ perSecond: 20 }, { perSecond: 1, counts: 'cost' }] }
-    const gateway = await openGateway({ orders: { ...never, rate } })
+    const gateway = await open({ ...never, rate })
     await post(
       gateway,
       Array.from({ length: 10 }, (_, payload) => ({ payload })),
