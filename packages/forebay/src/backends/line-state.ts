@@ -28,7 +28,7 @@ export interface LineState extends FairLine {
 }
 
 /** A grant counts for so much in the usual cost. */
-const COST_GAIN = 1 / 8
+export const COST_GAIN = 1 / 8
 
 /** Books a grant of its first task; `settleLine` is to follow. */
 export function grantOf(

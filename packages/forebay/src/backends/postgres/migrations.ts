@@ -8,14 +8,18 @@ import type { PgQueryable } from './driver.ts'
 import { claim } from './sql/claim.ts'
 import { dead } from './sql/dead.ts'
 import { keyOrder } from './sql/key-order.ts'
+import { updateLines } from './sql/lines.ts'
 import { looking } from './sql/looking.ts'
+import { pickInTurn } from './sql/pick-in-turn.ts'
 import { push } from './sql/push.ts'
 import { settle } from './sql/settle.ts'
 import { tables } from './sql/tables.ts'
 import { upkeep } from './sql/upkeep.ts'
 
 const first = (s: string): string =>
-  [tables, looking, keyOrder, push, claim, settle, dead, upkeep].map((part) => part(s)).join('\n')
+  [tables, looking, keyOrder, push, updateLines, pickInTurn, claim, settle, dead, upkeep]
+    .map((part) => part(s))
+    .join('\n')
 
 /** The statements of version 1, 2, ..., each for the quoted name of a schema. */
 const VERSIONS: readonly ((s: string) => string)[] = [first]

@@ -7,7 +7,7 @@
 import type { CancelTimer, Clock } from '../../clock.ts'
 import { asForebayError } from '../../errors.ts'
 import { ClaimLine, type Waiter } from '../claim-line.ts'
-import type { Claim, ClaimRequest } from '../queue-service.ts'
+import type { Claim, ClaimRequest, KeyLimits } from '../queue-service.ts'
 import type { Granted } from './claiming.ts'
 
 const HEARING_POLL_MS = 5_000
@@ -18,10 +18,12 @@ const LEAST_WAIT_MS = 1
 /** So many tasks in one answer, at most: bounds its memory. */
 const MOST_AT_ONCE = 5_000
 
+const NO_LIMITS: KeyLimits = {}
+
 export interface PostgresClaimsOptions {
   readonly clock: Clock
   /** @param shares How many each of those who wait may have. */
-  readonly ask: (shares: readonly number[], leaseMs: number) => Promise<Granted>
+  readonly ask: (shares: readonly number[], leaseMs: number, perKey: KeyLimits) => Promise<Granted>
   /** Whether announcements are heard. */
   readonly isHearing: () => boolean
 }
@@ -74,22 +76,19 @@ export class PostgresClaims {
     if (this.#ended || waiters.length === 0) return
     for (const waiter of waiters) waiter.begin()
     let dueInMs = Number.POSITIVE_INFINITY
-    for (const leaseMs of new Set(waiters.map(({ request }) => request.leaseMs))) {
-      const alike = waiters.filter(({ request }) => request.leaseMs === leaseMs)
-      dueInMs = Math.min(dueInMs, await this.#askFor(alike))
-    }
+    for (const alike of groups(waiters)) dueInMs = Math.min(dueInMs, await this.#askFor(alike))
     this.#wakeIn(dueInMs)
   }
 
-  /** Asks for claims of the same lease; answers when the next task falls due. */
+  /** Asks for claims that are alike; answers when the next task falls due. */
   async #askFor(waiters: readonly Waiter[]): Promise<number> {
     const shares: number[] = []
     for (let left = MOST_AT_ONCE; left > 0 && shares.length < waiters.length; left -= shares.at(-1) as number) {
       shares.push(Math.min(left, (waiters[shares.length] as Waiter).request.max))
     }
-    const leaseMs = (waiters[0] as Waiter).request.leaseMs
+    const { leaseMs, perKey = NO_LIMITS } = (waiters[0] as Waiter).request
     try {
-      const { claims, dueInMs } = await this.#options.ask(shares, leaseMs)
+      const { claims, dueInMs } = await this.#options.ask(shares, leaseMs, perKey)
       let at = 0
       for (const [index, waiter] of waiters.entries()) waiter.finish(claims.slice(at, (at += shares[index] ?? 0)))
       // Others took all that one answer holds.
@@ -113,4 +112,17 @@ export class PostgresClaims {
     }
     this.#cancelTimer = clock.after(Math.max(LEAST_WAIT_MS, Math.min(dueInMs, pollMs)), fire, { background: true })
   }
+}
+
+/** Those that can be asked for together, in the order of their first ones. */
+function groups(waiters: readonly Waiter[]): Waiter[][] {
+  const alike = new Map<string, Waiter[]>()
+  for (const waiter of waiters) {
+    const { leaseMs, perKey = NO_LIMITS } = waiter.request
+    const name = `${leaseMs} ${perKey.concurrency} ${perKey.perSecond}`
+    const group = alike.get(name)
+    if (group) group.push(waiter)
+    else alike.set(name, [waiter])
+  }
+  return [...alike.values()]
 }

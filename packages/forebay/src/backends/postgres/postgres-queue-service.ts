@@ -15,6 +15,7 @@ import type {
   Depth,
   ExtendResult,
   FoundTask,
+  KeyLimits,
   NewTask,
   PushResult,
   QueueService,
@@ -197,10 +198,11 @@ export class PostgresQueueService implements QueueService {
     return results
   }
 
-  readonly #ask = async (shares: readonly number[], leaseMs: number): Promise<Granted> => {
+  readonly #ask = async (shares: readonly number[], leaseMs: number, perKey: KeyLimits): Promise<Granted> => {
     const at = this.#clock.monotonic()
     const start = this.#start.at(at)
-    const rows = await this.#call('claim', [int4Array(shares), leaseMs, start.rank, start.since])
+    const limits = [perKey.concurrency, perKey.perSecond]
+    const rows = await this.#call('claim', [int4Array(shares), leaseMs, start.rank, start.since, ...limits])
     const granted = grantedOf(rows as ClaimRow[])
     const { claims, dueInMs, lastRank, low, seen, tookMs } = granted
     this.#start.looked({ start, at, tookMs, granted: claims.length, lastRank, seen })
@@ -244,8 +246,8 @@ export function capabilitiesOf(durability: 'process' | 'disk'): Capabilities {
     uniqueIds: true,
     priority: 'aged',
     keyOrder: true,
-    fairness: false,
-    keyLimits: false,
+    fairness: true,
+    keyLimits: true,
     eviction: false,
     ahead: false,
     transactions: true,

@@ -29,6 +29,10 @@ export function pushParameters(tasks: readonly NewTask[], bounds: Bounds): unkno
       float8Array,
     ),
     unlessEmpty(
+      column(({ weight }) => weight),
+      float8Array,
+    ),
+    unlessEmpty(
       column(({ delayMs }) => (delayMs > 0 ? delayMs : undefined)),
       float8Array,
     ),

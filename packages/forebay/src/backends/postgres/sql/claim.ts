@@ -34,7 +34,11 @@ const promote = (s: string): string =>
       SELECT w.ctid AS at FROM ${s}.waiting w WHERE w.queue = q AND w.state = 1 AND w.place > since AND w.place <= now
         ORDER BY w.place, w.seq LIMIT ${PROMOTED_AT_ONCE} FOR UPDATE SKIP LOCKED
     ), woken AS (
-      UPDATE ${s}.waiting w SET state = 0, place = w.rank, odd = true FROM due WHERE w.ctid = due.at RETURNING w.rank
+      UPDATE ${s}.waiting w SET state = CASE WHEN w.key IS NULL THEN 0 ELSE 2 END, place = w.rank, odd = true
+        FROM due WHERE w.ctid = due.at RETURNING w.rank, w.key, w.due
+    ), news AS (
+      INSERT INTO ${s}.line_news (queue, at, key, came, low)
+        SELECT q, now, key, count(*), min(rank) FROM woken WHERE key IS NOT NULL GROUP BY key ORDER BY min(due)
     )
     SELECT count(*), min(rank) INTO delayed, low FROM woken;
     IF delayed > 0 THEN
@@ -46,10 +50,16 @@ const promote = (s: string): string =>
         ORDER BY g.look_at LIMIT ${Math.ceil(PROMOTED_AT_ONCE / GRANT_SIZE)} FOR UPDATE SKIP LOCKED
     LOOP
       WITH ended AS MATERIALIZED (SELECT o.* FROM ${OPEN('one')} o WHERE o.lease_end <= now), counted AS (
-        UPDATE ${s}.tasks t SET attempts = t.attempts + 1 FROM ended e WHERE t.seq = e.seq RETURNING t.seq, t.rank, e.lease_end
+        UPDATE ${s}.tasks t SET attempts = t.attempts + 1 FROM ended e WHERE t.seq = e.seq RETURNING t.seq, t.rank, t.priority, e.lease_end,
+            CASE WHEN t.weight IS NOT NULL THEN t.key END AS own
       ), back AS (
-        INSERT INTO ${s}.waiting (queue, state, odd, seq, place, due, rank)
-          SELECT q, 0, true, c.seq, c.rank, c.lease_end, c.rank FROM counted c
+        INSERT INTO ${s}.waiting (queue, state, key, odd, priority, seq, place, due, rank)
+          SELECT q, CASE WHEN c.own IS NULL THEN 0 ELSE 2 END, c.own, true, c.priority, c.seq, c.rank, c.lease_end, c.rank
+            FROM counted c
+      ), news AS (
+        INSERT INTO ${s}.line_news (queue, at, key, ended, came, low)
+          SELECT q, now, c.own, count(*), count(*), min(c.rank) FROM counted c WHERE c.own IS NOT NULL
+            GROUP BY c.own ORDER BY min(c.lease_end)
       )
       SELECT (SELECT min(c.rank) FROM counted c) AS low, count(*) AS count, coalesce(bit_or(1::bigint << e.bit), 0) AS mask
         INTO lapsed FROM ended e;
@@ -80,14 +90,17 @@ const IS_DUE = (s: string): string => `
  */
 const claimShares = (s: string): string =>
   routine(
-    `${s}.claim(q integer, shares integer[], lease_ms float8, start float8, since float8)`,
+    `${s}.claim(
+      q integer, shares integer[], lease_ms float8, start float8, since float8, key_concurrency float8, key_per_second float8
+    )`,
     `TABLE (
       id text, token bigint, waited float8, expired boolean, ${TASK_COLUMNS},
       due_in float8, low float8, last float8, seen float8, took float8
     )`,
     `
   DECLARE
-    now constant float8 := ${NOW};
+    began constant float8 := ${NOW};
+    now float8 := began;
     most constant bigint := (SELECT sum(u) FROM unnest(shares) u);
     places tid[];
     seqs bigint[];
@@ -99,6 +112,7 @@ const claimShares = (s: string): string =>
     stop integer;
     size integer;
     number bigint;
+    turns record;
   BEGIN
     IF ${IS_DUE(s)} THEN
       low := ${s}.promote(q, now, since);
@@ -106,12 +120,24 @@ const claimShares = (s: string): string =>
         seen := since;
       END IF;
     END IF;
-    SELECT array_agg(f.at), array_agg(f.seq), array_agg(f.due), max(f.place) INTO places, seqs, dues, last
-      FROM (
-        SELECT w.ctid AS at, w.seq, w.due, w.place FROM ${s}.waiting w
-          WHERE w.queue = q AND w.state = 0 AND w.place >= least(start, low)
-          ORDER BY w.place, w.seq LIMIT most FOR UPDATE SKIP LOCKED
-      ) f;
+    IF EXISTS (SELECT FROM ${s}.fair f WHERE f.queue = q)
+      OR EXISTS (SELECT FROM ${s}.line_news n WHERE n.queue = q AND n.at > since)
+    THEN
+      SELECT * INTO turns FROM ${s}.pick_in_turn(
+        q, most, least(start, low), since, key_concurrency, key_per_second
+      );
+      places := turns.places;
+      seqs := turns.seqs;
+      dues := turns.dues;
+      now := ${NOW};
+    ELSE
+      SELECT array_agg(f.at), array_agg(f.seq), array_agg(f.due), max(f.place) INTO places, seqs, dues, last
+        FROM (
+          SELECT w.ctid AS at, w.seq, w.due, w.place FROM ${s}.waiting w
+            WHERE w.queue = q AND w.state = 0 AND w.place >= least(start, low)
+            ORDER BY w.place, w.seq LIMIT most FOR UPDATE SKIP LOCKED
+        ) f;
+    END IF;
     granted := coalesce(cardinality(seqs), 0);
     IF granted > 0 THEN
       DELETE FROM ${s}.waiting w WHERE w.ctid = ANY (places);
@@ -133,15 +159,16 @@ const claimShares = (s: string): string =>
         FROM unnest(seqs, dues, tokens) u (seq, due, token) JOIN ${s}.tasks t ON t.seq = u.seq;
     END IF;
     id := NULL;
-    seen := coalesce(seen, now);
+    seen := coalesce(seen, began);
     IF granted < most THEN
       due_in := least(
+        (SELECT l.next_at FROM ${s}.lines l WHERE l.queue = q AND l.state > 1 AND l.state = 2 ORDER BY l.next_at LIMIT 1),
         (SELECT w.place FROM ${s}.waiting w WHERE w.queue = q AND w.state = 1 AND w.place > since
           ORDER BY w.place, w.seq LIMIT 1),
         (SELECT g.look_at FROM ${s}.grants g WHERE g.queue = q AND g.look_at > since ORDER BY g.look_at LIMIT 1)
       ) - now;
     END IF;
-    took := ${NOW} - now;
+    took := ${NOW} - began;
     RETURN NEXT;
   END`,
   )

@@ -53,10 +53,16 @@ const redrive = (s: string): string =>
       UPDATE ${s}.tasks t SET attempts = 0, reason = NULL, dead_at = NULL, due = now, expires_at = now + t.ttl,
           rank = now - t.priority * ${AGEING_STEP_MS}.0
         FROM unnest(part) WITH ORDINALITY u (seq, ord) WHERE t.seq = u.seq
-        RETURNING u.ord, t.seq, t.ordered, t.key, t.rank, t.bytes
+        RETURNING u.ord, t.seq, t.ordered, t.key, t.rank, t.bytes, t.priority, t.weight
     ), put AS (
-      INSERT INTO ${s}.waiting (queue, state, odd, seq, place, due, rank)
-        SELECT q, 0, r.rank <> now, r.seq, r.rank, now, r.rank FROM revived r WHERE NOT r.ordered
+      INSERT INTO ${s}.waiting (queue, state, key, odd, priority, seq, place, due, rank)
+        SELECT q, CASE WHEN r.weight IS NULL THEN 0 ELSE 2 END, CASE WHEN r.weight IS NOT NULL THEN r.key END, true,
+            r.priority, r.seq, r.rank, now, r.rank
+          FROM revived r WHERE NOT r.ordered
+    ), news AS (
+      INSERT INTO ${s}.line_news (queue, at, key, weight, cost, came, low)
+        SELECT q, now, r.key, max(r.weight), 1, count(*) FILTER (WHERE NOT r.ordered), min(r.rank) FILTER (WHERE NOT r.ordered)
+          FROM revived r WHERE r.weight IS NOT NULL GROUP BY r.key ORDER BY min(r.ord)
     )
     SELECT count(*) AS count, coalesce(sum(bytes), 0) AS bytes, min(rank) FILTER (WHERE NOT ordered) AS low,
         array_agg(seq ORDER BY ord) FILTER (WHERE ordered) AS seqs, array_agg(key ORDER BY ord) FILTER (WHERE ordered) AS keys

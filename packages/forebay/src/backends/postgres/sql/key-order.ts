@@ -10,16 +10,20 @@ import { NOW, routine } from './routine.ts'
 
 /** The first of a line waits out its own delay, or is ready as of now. */
 const unblock = (s: string): string => `
-        INSERT INTO ${s}.waiting (queue, state, odd, seq, place, due, rank)
-          SELECT q, CASE WHEN f.due > now THEN 1 ELSE 0 END, greatest(f.due, now) <> t.rank, t.seq,
+        INSERT INTO ${s}.waiting (queue, state, key, odd, priority, seq, place, due, rank)
+          SELECT q, CASE WHEN f.due > now THEN 1 WHEN t.weight IS NULL THEN 0 ELSE 2 END,
+              CASE WHEN t.weight IS NOT NULL THEN t.key END, greatest(f.due, now) <> t.rank, t.priority, t.seq,
               CASE WHEN f.due > now THEN f.due ELSE t.rank END, greatest(f.due, now), t.rank
             FROM (
               SELECT l.seq, l.due FROM ${s}.turns l WHERE l.queue = q AND l.key = line.key ORDER BY l.turn LIMIT 1
             ) f JOIN ${s}.tasks t ON t.seq = f.seq
           RETURNING state, rank INTO first;
-        IF first.state = 0 THEN
+        IF first.state <> 1 THEN
           ready := ready + 1;
           low := least(low, first.rank);
+        END IF;
+        IF first.state = 2 THEN
+          INSERT INTO ${s}.line_news (queue, at, key, came, low) VALUES (q, now, line.key, 1, first.rank);
         END IF;`
 
 /**

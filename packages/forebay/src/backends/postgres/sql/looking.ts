@@ -55,6 +55,7 @@ const depth = (s: string): string =>
             (SELECT w.due FROM ${s}.waiting w WHERE w.queue = q AND w.state = 0 AND NOT w.odd
               ORDER BY w.place, w.seq LIMIT 1),
             (SELECT w.due FROM ${s}.waiting w WHERE w.queue = q AND w.state = 0 AND w.odd ORDER BY w.due LIMIT 1),
+            (SELECT w.due FROM ${s}.waiting w WHERE w.queue = q AND w.state = 2 ORDER BY w.due LIMIT 1),
             (SELECT w.due FROM ${s}.waiting w WHERE w.queue = q AND w.state = 1 AND w.place <= now
               ORDER BY w.place, w.seq LIMIT 1),
             (SELECT min(l.lease_end) FROM leases l WHERE l.lease_end <= now)
@@ -81,7 +82,7 @@ const find = (s: string): string =>
     RETURN QUERY
     SELECT u.ord, u.id,
         CASE WHEN t.id IS NULL THEN 'completed' WHEN t.dead_at IS NOT NULL THEN 'dead'
-          WHEN w.state = 0 OR w.due <= now OR l.lease_end <= now THEN 'ready' WHEN l.lease_end > now THEN 'inFlight'
+          WHEN w.state <> 1 OR w.due <= now OR l.lease_end <= now THEN 'ready' WHEN l.lease_end > now THEN 'inFlight'
           ELSE 'delayed' END,
         t.reason, t.dead_at, ${taskColumns('CASE WHEN l.lease_end IS NULL THEN 0 ELSE 1 END')}, r.completed_at, r.result
       FROM unnest(ids) WITH ORDINALITY u (id, ord)
@@ -92,6 +93,9 @@ const find = (s: string): string =>
           UNION ALL
           (SELECT w.state, w.due FROM ${s}.waiting w
             WHERE w.queue = q AND w.state = 1 AND w.place = t.due AND w.seq = t.seq)
+          UNION ALL
+          (SELECT w.state, w.due FROM ${s}.waiting w
+            WHERE w.queue = q AND w.state = 2 AND w.key = t.key AND w.place = t.rank AND w.seq = t.seq)
         ) w ON t.dead_at IS NULL
         LEFT JOIN LATERAL (
           SELECT o.lease_end FROM ${s}.grants g, ${OPEN('g')} o WHERE g.queue = q AND t.seq = ANY (g.seqs) AND o.seq = t.seq

@@ -14,7 +14,7 @@ export const push = (s: string): string =>
   routine(
     `${s}.push(
       q integer, ids text[], types text[], payloads text[], keys text[], headers text[], priorities integer[], costs float8[],
-      delays float8[], ttls float8[], ordered boolean[], dedups text[], prints bytea[], windows float8[],
+      weights float8[], delays float8[], ttls float8[], ordered boolean[], dedups text[], prints bytea[], windows float8[],
       max_depth float8, max_bytes float8, alone boolean, channel text
     )`,
     'TABLE (statuses smallint[], firsts text[], low float8)',
@@ -96,13 +96,13 @@ export const push = (s: string): string =>
     END IF;
     base := nextval('${s}.batches') << 20;
     WITH stored AS (
-      INSERT INTO ${s}.tasks (seq, queue, id, created_at, rank, due, expires_at, ttl, cost, priority, bytes, ordered, type, key,
-          headers, payload)
+      INSERT INTO ${s}.tasks (seq, queue, id, created_at, rank, due, expires_at, ttl, cost, weight, priority, bytes, ordered,
+          type, key, headers, payload)
       SELECT base + u.ord, q, u.id, now, now - coalesce(u.priority, 0) * ${AGEING_STEP_MS}.0, now + coalesce(u.delay, 0),
-          now + u.ttl, u.ttl, coalesce(u.cost, 1), coalesce(u.priority, 0), octet_length(u.payload), coalesce(u.ordered, false),
+          now + u.ttl, u.ttl, coalesce(u.cost, 1), u.weight, coalesce(u.priority, 0), octet_length(u.payload), coalesce(u.ordered, false),
           u.type, u.key, u.headers, u.payload
-        FROM unnest(ids, types, payloads, keys, headers, priorities, costs, delays, ttls, ordered, statuses) WITH ORDINALITY
-          u (id, type, payload, key, headers, priority, cost, delay, ttl, ordered, status, ord)
+        FROM unnest(ids, types, payloads, keys, headers, priorities, costs, weights, delays, ttls, ordered, statuses)
+          WITH ORDINALITY u (id, type, payload, key, headers, priority, cost, weight, delay, ttl, ordered, status, ord)
         WHERE coalesce(u.status, 0) = 0 ORDER BY u.id
       ON CONFLICT (id, queue) DO NOTHING
       RETURNING seq, bytes
@@ -125,15 +125,30 @@ export const push = (s: string): string =>
       RETURN;
     END IF;
     WITH put AS (
-      INSERT INTO ${s}.waiting (queue, state, odd, seq, place, due, rank)
-      SELECT q, CASE WHEN u.delay > 0 THEN 1 ELSE 0 END, coalesce(u.delay, 0) > 0 OR coalesce(u.priority, 0) <> 0, base + u.ord,
+      INSERT INTO ${s}.waiting (queue, state, key, odd, priority, seq, place, due, rank)
+      SELECT q, CASE WHEN u.delay > 0 THEN 1 WHEN u.weight IS NULL THEN 0 ELSE 2 END,
+          CASE WHEN u.weight IS NOT NULL THEN u.key END,
+          coalesce(u.delay, 0) > 0 OR coalesce(u.priority, 0) <> 0, coalesce(u.priority, 0), base + u.ord,
           CASE WHEN u.delay > 0 THEN now + u.delay ELSE now - coalesce(u.priority, 0) * ${AGEING_STEP_MS}.0 END,
           now + coalesce(u.delay, 0), now - coalesce(u.priority, 0) * ${AGEING_STEP_MS}.0
-        FROM unnest(ids, priorities, delays, ordered, statuses) WITH ORDINALITY u (id, priority, delay, ordered, status, ord)
+        FROM unnest(ids, keys, priorities, weights, delays, ordered, statuses) WITH ORDINALITY
+          u (id, key, priority, weight, delay, ordered, status, ord)
         WHERE coalesce(u.status, 0) = 0 AND u.ordered IS NOT TRUE
       RETURNING state, rank
     )
-    SELECT count(*) FILTER (WHERE state = 1), min(rank) FILTER (WHERE state = 0) INTO waiting, low FROM put;
+    SELECT count(*) FILTER (WHERE state = 1), min(rank) FILTER (WHERE state <> 1) INTO waiting, low FROM put;
+    IF weights IS NOT NULL THEN
+      INSERT INTO ${s}.line_news (queue, at, key, weight, cost, came, low)
+        SELECT q, now, u.key, (array_agg(u.weight ORDER BY u.ord DESC))[1], (array_agg(coalesce(u.cost, 1) ORDER BY u.ord))[1],
+            count(*) FILTER (WHERE u.ready),
+            min(now - coalesce(u.priority, 0) * ${AGEING_STEP_MS}.0) FILTER (WHERE u.ready)
+          FROM (
+            SELECT v.*, coalesce(v.delay, 0) <= 0 AND v.ordered IS NOT TRUE AS ready
+              FROM unnest(keys, priorities, costs, weights, delays, ordered, statuses) WITH ORDINALITY
+                v (key, priority, cost, weight, delay, ordered, status, ord)
+              WHERE v.weight IS NOT NULL AND coalesce(v.status, 0) = 0
+          ) u GROUP BY u.key ORDER BY min(u.ord);
+    END IF;
     IF ordered IS NOT NULL THEN
       SELECT * INTO joined FROM ${s}.join_lines(
         q, now,

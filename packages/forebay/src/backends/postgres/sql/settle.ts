@@ -50,11 +50,15 @@ const settleMany = (s: string): string =>
         WHERE coalesce(u.outcome, 0) <= 1
     ), gone AS (
       DELETE FROM ${s}.tasks t USING h WHERE t.seq = h.seq
-        RETURNING h.ord, h.outcome, t.bytes, CASE WHEN t.ordered THEN t.key END AS line
+        RETURNING h.ord, h.outcome, t.bytes, CASE WHEN t.ordered THEN t.key END AS line,
+          CASE WHEN t.weight IS NOT NULL THEN t.key END AS own
+    ), news AS (
+      INSERT INTO ${s}.line_news (queue, at, key, ended)
+        SELECT q, now, own, count(*) FROM gone WHERE own IS NOT NULL GROUP BY own
     )
     SELECT array_agg(ord) AS held, array_agg(line) FILTER (WHERE line IS NOT NULL) AS keys,
         count(*) FILTER (WHERE outcome = 0) AS completed, count(*) FILTER (WHERE outcome = 1) AS expired,
-        coalesce(sum(gone.bytes), 0) AS bytes
+        coalesce(sum(gone.bytes), 0) AS bytes, count(own) AS own
       INTO change FROM gone;
     held := change.held;
     keys := change.keys;
@@ -69,12 +73,17 @@ const settleMany = (s: string): string =>
       ), back AS (
         UPDATE ${s}.tasks t SET attempts = t.attempts + CASE WHEN h.outcome = 2 THEN 1 ELSE 0 END, due = now + h.delay,
             failures = ${MORE_FAILURES}
-          FROM h WHERE t.seq = h.seq RETURNING h.ord, h.delay, t.seq, t.rank
+          FROM h WHERE t.seq = h.seq
+          RETURNING h.ord, h.delay, t.seq, t.rank, t.priority, CASE WHEN t.weight IS NOT NULL THEN t.key END AS own
       ), put AS (
-        INSERT INTO ${s}.waiting (queue, state, odd, seq, place, due, rank)
-          SELECT q, CASE WHEN b.delay > 0 THEN 1 ELSE 0 END, true, b.seq,
+        INSERT INTO ${s}.waiting (queue, state, key, odd, priority, seq, place, due, rank)
+          SELECT q, CASE WHEN b.delay > 0 THEN 1 WHEN b.own IS NULL THEN 0 ELSE 2 END, b.own, true, b.priority, b.seq,
               CASE WHEN b.delay > 0 THEN now + b.delay ELSE b.rank END, now + b.delay, b.rank
             FROM back b
+      ), news AS (
+        INSERT INTO ${s}.line_news (queue, at, key, ended, came, low)
+          SELECT q, now, own, count(*), count(*) FILTER (WHERE delay <= 0), min(rank) FILTER (WHERE delay <= 0)
+            FROM back WHERE own IS NOT NULL GROUP BY own
       )
       SELECT array_agg(ord) AS held, count(*) FILTER (WHERE delay > 0) AS delayed, min(rank) FILTER (WHERE delay <= 0) AS low
         INTO part FROM back;
@@ -90,11 +99,17 @@ const settleMany = (s: string): string =>
           WHERE u.outcome = 4
       ), died AS (
         UPDATE ${s}.tasks t SET attempts = t.attempts + 1, dead_at = now, reason = h.reason, failures = ${MORE_FAILURES}
-          FROM h WHERE t.seq = h.seq RETURNING h.ord, t.bytes, CASE WHEN t.ordered THEN t.key END AS line
+          FROM h WHERE t.seq = h.seq
+          RETURNING h.ord, t.bytes, CASE WHEN t.ordered THEN t.key END AS line,
+            CASE WHEN t.weight IS NOT NULL THEN t.key END AS own
+      ), news AS (
+        INSERT INTO ${s}.line_news (queue, at, key, ended)
+          SELECT q, now, own, count(*) FROM died WHERE own IS NOT NULL GROUP BY own
       )
       SELECT array_agg(ord) AS held, array_agg(line) FILTER (WHERE line IS NOT NULL) AS keys, count(*) AS dead,
-          coalesce(sum(died.bytes), 0) AS bytes
+          coalesce(sum(died.bytes), 0) AS bytes, count(own) AS own
         INTO part FROM died;
+      change.own := change.own + part.own;
       held := held || part.held;
       keys := keys || part.keys;
       dead := part.dead;
@@ -116,6 +131,10 @@ const settleMany = (s: string): string =>
       woken := woken OR part.unblocked > 0;
       delayed := delayed - part.ready;
       low := least(low, part.low);
+    END IF;
+    IF change.own > 0 AND NOT woken THEN
+      -- A key that is at its limit may have room now.
+      woken := EXISTS (SELECT FROM ${s}.fair f WHERE f.queue = q AND f.key_concurrency IS NOT NULL);
     END IF;
     IF kept IS NOT NULL THEN
       INSERT INTO ${s}.results AS r (queue, id, completed_at, until, result)

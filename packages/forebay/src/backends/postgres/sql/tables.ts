@@ -5,16 +5,20 @@
  *     waiting   a very narrow row for each task that may be granted one day: a push inserts it, a grant deletes it
  *                 state 0 ready: place is its rank; lower goes first, ties by seq
  *                 state 1 delayed: place is when it falls due
+ *                 state 2 ready in its key's own line: place is its rank there
  *     grants    up to 64 tasks that were granted together: one row for their leases. `open` has a bit for each that is not
  *               settled yet. All end at `lease_end`, unless `ends` has their own ends. `look_at` is not later than any of
  *               them: an extension moves no index
  *     turns     the ordered tasks of each key that are queued, in the order of their coming; `key_lines` counts them
  *
+ *     lines     one for each key whose tasks have a weight: see lines.ts. `fair` is what all of a queue have in common, `line_news`
+ *               what has happened to lines since the last claim
+ *
  * A task that is in none of `waiting` and `grants` is dead, or waits behind an earlier one of its key.
  *
  * Times are milliseconds since 1970 by the server's clock. Each query can use one index only, whatever the statistics say.
- * `odd` marks ready rows whose rank is not the time since when they are ready; only they need an index of their own to tell how
- * long the oldest one has waited.
+ * `odd` marks ready rows whose rank is not the time since when they are ready, or not the order of their push; only they, and those
+ * in lines, need an index of their own to tell how long the oldest one has waited.
  *
  * Counters are kept without a row that everybody writes to: each transaction adds a row of differences to `changes`, and upkeep
  * adds up those of transactions older than all that still run (`through`) into the queue's own row.
@@ -43,18 +47,19 @@ export const tables = (s: string): string => `
     seq bigint PRIMARY KEY, created_at float8 NOT NULL, rank float8 NOT NULL, due float8 NOT NULL, expires_at float8,
     ttl float8, cost float8 NOT NULL, dead_at float8, queue integer NOT NULL, priority integer NOT NULL,
     bytes integer NOT NULL, attempts integer NOT NULL DEFAULT 0, ordered boolean NOT NULL,
-    id text COLLATE "C" NOT NULL, type text NOT NULL, key text COLLATE "C", headers text, payload text NOT NULL,
-    failures text[], reason text
+    weight float8, id text COLLATE "C" NOT NULL, type text NOT NULL, key text COLLATE "C", headers text,
+    payload text NOT NULL, failures text[], reason text
   ) WITH (${BUSY}, toast.vacuum_truncate = off);
   CREATE UNIQUE INDEX tasks_id ON ${s}.tasks (id, queue);
   CREATE INDEX tasks_dead ON ${s}.tasks (queue, dead_at, seq) WHERE dead_at IS NOT NULL;
 
   CREATE TABLE ${s}.waiting (
     place float8 NOT NULL, seq bigint NOT NULL, due float8 NOT NULL, rank float8 NOT NULL,
-    queue integer NOT NULL, state smallint NOT NULL, odd boolean NOT NULL
+    queue integer NOT NULL, priority integer NOT NULL, state smallint NOT NULL, odd boolean NOT NULL, key text COLLATE "C"
   ) WITH (${BUSY});
-  CREATE INDEX waiting_place ON ${s}.waiting (queue, state, place, seq);
-  CREATE INDEX waiting_odd ON ${s}.waiting (queue, due) WHERE state = 0 AND odd;
+  CREATE INDEX waiting_place ON ${s}.waiting (queue, state, place, seq) WHERE state < 2;
+  CREATE INDEX waiting_line ON ${s}.waiting (queue, key, place, seq) WHERE state = 2;
+  CREATE INDEX waiting_odd ON ${s}.waiting (queue, state, due) WHERE state = 2 OR (state = 0 AND odd);
 
   CREATE TABLE ${s}.grants (
     id bigint PRIMARY KEY, look_at float8 NOT NULL, lease_end float8 NOT NULL, open bigint NOT NULL,
@@ -69,6 +74,29 @@ export const tables = (s: string): string => `
     queue integer NOT NULL, key text COLLATE "C" NOT NULL, turn bigint NOT NULL, seq bigint NOT NULL, due float8 NOT NULL,
     PRIMARY KEY (queue, key, turn)
   ) WITH (${BUSY});
+
+  CREATE TABLE ${s}.fair (
+    queue integer PRIMARY KEY, touched float8 NOT NULL DEFAULT 0, virtual float8 NOT NULL DEFAULT 0,
+    greatest float8 NOT NULL DEFAULT 0, entries bigint NOT NULL DEFAULT 0, open_lines integer NOT NULL DEFAULT 0,
+    open_weight float8 NOT NULL DEFAULT 0, least float8 NOT NULL DEFAULT 'Infinity',
+    common_state smallint NOT NULL DEFAULT 0, common_finish float8 NOT NULL DEFAULT 0, common_score float8 NOT NULL DEFAULT 0,
+    common_entered bigint NOT NULL DEFAULT 0, common_cost float8 NOT NULL DEFAULT 1,
+    key_concurrency float8, key_per_second float8
+  ) WITH (fillfactor = 50, ${BUSY});
+  CREATE TABLE ${s}.lines (
+    queue integer NOT NULL, key text COLLATE "C" NOT NULL, weight float8 NOT NULL, cost float8 NOT NULL,
+    state smallint NOT NULL DEFAULT 0, finish float8 NOT NULL DEFAULT 0, score float8 NOT NULL DEFAULT 0,
+    entered bigint NOT NULL DEFAULT 0, ready integer NOT NULL DEFAULT 0, in_flight integer NOT NULL DEFAULT 0,
+    next_at float8 NOT NULL DEFAULT 0, rank float8 NOT NULL DEFAULT 'Infinity', PRIMARY KEY (queue, key)
+  ) WITH (fillfactor = 50, ${BUSY});
+  CREATE INDEX lines_open ON ${s}.lines (queue, score, entered) WHERE state = 1;
+  CREATE INDEX lines_limited ON ${s}.lines (queue, state, next_at) WHERE state > 1;
+  CREATE INDEX lines_empty ON ${s}.lines (queue, finish) WHERE state = 0;
+  CREATE TABLE ${s}.line_news (
+    number bigint GENERATED ALWAYS AS IDENTITY, at float8 NOT NULL, low float8, weight float8, cost float8,
+    queue integer NOT NULL, came integer NOT NULL DEFAULT 0, ended integer NOT NULL DEFAULT 0, key text COLLATE "C" NOT NULL
+  ) WITH (${BUSY});
+  CREATE INDEX line_news_at ON ${s}.line_news (queue, at);
 
   CREATE TABLE ${s}.dedup (
     queue integer NOT NULL, dedup_id text COLLATE "C" NOT NULL, task_id text NOT NULL, print bytea NOT NULL,
