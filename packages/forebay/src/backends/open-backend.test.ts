@@ -35,7 +35,7 @@ test('sqlite: opens the file and takes the durability from the URL', async () =>
 })
 
 test.each([
-  ['orders.db', 'has no scheme. Known are memory:, sqlite:, nats:'],
+  ['orders.db', 'has no scheme. Known are memory:, sqlite:, redis:'],
   ['mongodb://localhost', '"mongodb:"'],
   ['constructor:', '"constructor:"'],
   ['sqlite:', 'names no file'],

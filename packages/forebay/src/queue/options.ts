@@ -46,7 +46,7 @@ export interface QueueOptions<Types extends TaskTypes> {
   readonly dedupWindowMs?: number
   /**
    * Keeps what all consumers of the queue share (one rate, one limit) where the backend itself has no atomic state, such as
-   * RabbitMQ and NATS: a backend URL (`sqlite:rates.db`, `redis://...`), opened under the queue's name, or a `QueueService`
+   * RabbitMQ and SQS: a backend URL (`sqlite:rates.db`, `redis://...`), opened under the queue's name, or a `QueueService`
    * made by hand, for this queue alone. It stores no tasks, and is closed with the queue. All processes name the same one.
    * Default: the backend itself.
    */

@@ -103,7 +103,7 @@ export async function openNats(options: NatsOptions = {}): Promise<NatsQueueServ
     const jetstream = new JetStream(desk)
     const streams = new Streams(jetstream, new QueueNames(prefix, queue), random, replicas)
     const tasks = await streams.ensure()
-    const capabilities = capabilitiesOf(tasks.replicas > 1 ? 'replicated' : durability, desk.maxPayloadBytes)
+    const capabilities = capabilitiesOf(durability, desk.maxPayloadBytes)
     const store = new Store(jetstream, streams, tasks, clock)
     const cells = new SharedCells(jetstream, store.names, store.time, clock, random)
     await store.time.now()
