@@ -12,6 +12,8 @@ export interface AttemptSample {
   readonly result: 'ok' | 'failed' | 'refused' | 'unknown'
   /** How many ran just before it ended, itself included. */
   readonly inFlight: number
+  /** Of one that was refused: for how long the downstream asked for quiet. Default: it did not say. */
+  readonly quietMs?: number
 }
 
 export type LimitReason =
