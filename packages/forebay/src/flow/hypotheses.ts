@@ -12,14 +12,6 @@
 const LEAST_WEIGHT = 1e-15
 const LEAST_VARIANCE = 1e-9
 
-interface Moments {
-  readonly weight: number
-  readonly first: number
-  readonly second: number
-}
-
-const NOTHING: Moments = { weight: 0, first: 0, second: 0 }
-
 export class Hypotheses {
   readonly mean: Float64Array
   readonly variance: Float64Array
@@ -66,38 +58,39 @@ export class Hypotheses {
   }
 
   spread(stays: number, toNext: number, reach: number): void {
-    const before = Array.from(this.#weight, (_, cell) => this.#moments(cell))
-    const after = before.map((own) => sumOf(NOTHING, own, stays))
-    for (const way of [before.keys(), [...before.keys()].reverse()]) {
-      let coming = NOTHING
-      for (const cell of way) {
-        after[cell] = sumOf(after[cell] as Moments, coming, toNext)
-        coming = sumOf(before[cell] as Moments, coming, reach)
+    const cells = this.#weight.length
+    const moments = this.#moments()
+    const after = moments.map((of) => of.map((own) => stays * own))
+    for (const towards of [1, -1]) {
+      for (const [order, of] of moments.entries()) {
+        const into = after[order] as Float64Array
+        let coming = 0
+        for (let cell = towards > 0 ? 0 : cells - 1; cell >= 0 && cell < cells; cell += towards) {
+          into[cell] = (into[cell] as number) + toNext * coming
+          coming = (of[cell] as number) + reach * coming
+        }
       }
     }
-    after.forEach(({ weight, first, second }, cell) => {
-      this.#weight[cell] = weight
-      if (weight > 0) this.set(cell, first / weight, second / weight - (first / weight) ** 2)
-    })
+    const [weight, first, second] = after as [Float64Array, Float64Array, Float64Array]
+    for (let cell = 0; cell < cells; cell++) {
+      const mean = (first[cell] as number) / (weight[cell] as number)
+      this.set(cell, mean, (second[cell] as number) / (weight[cell] as number) - mean ** 2)
+    }
+    this.#weight = weight
     this.#normalise()
   }
 
-  #moments(cell: number): Moments {
-    const weight = this.#weight[cell] as number
-    const mean = this.mean[cell] as number
-    return { weight, first: weight * mean, second: weight * ((this.variance[cell] as number) + mean ** 2) }
+  /** Of each cell: its weight, and the first and second moment of its quantity, times the weight. */
+  #moments(): readonly Float64Array[] {
+    const first = this.#weight.map((weight, cell) => weight * (this.mean[cell] as number))
+    const second = first.map(
+      (once, cell) => once * (this.mean[cell] as number) + (this.#weight[cell] as number) * (this.variance[cell] as number),
+    )
+    return [this.#weight, first, second]
   }
 
   #normalise(): void {
     const sum = this.#weight.reduce((total, weight) => total + weight, 0)
     this.#weight = this.#weight.map((weight) => Math.max(LEAST_WEIGHT, weight / sum))
-  }
-}
-
-function sumOf(one: Moments, other: Moments, times: number): Moments {
-  return {
-    weight: one.weight + times * other.weight,
-    first: one.first + times * other.first,
-    second: one.second + times * other.second,
   }
 }

@@ -9,7 +9,7 @@
  *               refused above it  ceiling x max(1, 0.97 sqrt(P / ceiling));  near it (P < 1.25 ceiling) is a confirmation
  *               refused below it  0.97 P;  and below 0.9 of it all confirmations are void
  *     test      beyond the ceiling, 5 s or 8 quiets after the opening, doubled by each confirmation, at most 120 s
- *     growth    1 + 0.01 d + 0.002 d^2,   d in s, in a test in quarters of how long it was shut (1 to 10 s)
+ *     growth    1 + 0.01 d + 0.002 d^2,   d in units of a quarter of how long it was shut, 1 to 10 s
  *     forgotten when of 64 starts hardly one had to wait for its pace
  *
  * Why: a cycle begins and ends with an open quota, so in it the quota has granted what it refilled, or less where it overflowed
@@ -67,9 +67,9 @@ export class QuotaPace {
   /** Starts per second; Infinity while no quota is known. */
   perSecond(at: number): number {
     if (this.#perSecond === Number.POSITIVE_INFINITY) return this.#perSecond
-    const grown = this.#perSecond * growth(at - this.#growsFrom)
-    const tempo = Math.min(10, Math.max(1, this.#shutMs / 4_000))
-    return Math.max(this.#perSecond, Math.min(grown, this.#ceiling * growth((at - this.#testsFrom) / tempo)))
+    const unitMs = Math.min(10_000, Math.max(1_000, this.#shutMs / 4))
+    const grown = this.#perSecond * growth((at - this.#growsFrom) / unitMs)
+    return Math.max(this.#perSecond, Math.min(grown, this.#ceiling * growth((at - this.#testsFrom) / unitMs)))
   }
 
   startsUntil(until: number, now: number): number {
@@ -176,7 +176,7 @@ export class QuotaPace {
   }
 }
 
-function growth(ms: number): number {
-  const seconds = Math.max(0, ms) / 1_000
-  return 1 + 0.01 * seconds + 0.002 * seconds * seconds
+function growth(units: number): number {
+  const since = Math.max(0, units)
+  return 1 + 0.01 * since + 0.002 * since * since
 }
