@@ -215,7 +215,8 @@ export const FAMILIES: readonly Family[] = [
   },
   {
     name: 'collapse',
-    draws: 'from 1.05 to 1.6 x its servers on: slower in proportion, by the square, at once, errors, or tight time-outs',
+    draws:
+      'from 1.05 to 1.6 x its servers on: slower in proportion, by the square, at once, errors, or tight time-outs',
     draw: (dice, plain) => ({ downstream: { ...plain, ...collapse(dice, plain) } }),
   },
   {

@@ -57,7 +57,13 @@ const known: readonly Scenario[] = [
     name: '429 beyond 60/s',
     mark: [92, 100],
     refusedMark: 0.5,
-    downstream: () => ({ ...PLAIN, networkMs: 4, serviceMs: () => 8, quota: () => bucket(60, 10, 1_000), quotaPerSecond: 60 }),
+    downstream: () => ({
+      ...PLAIN,
+      networkMs: 4,
+      serviceMs: () => 8,
+      quota: () => bucket(60, 10, 1_000),
+      quotaPerSecond: 60,
+    }),
   },
 ]
 
@@ -100,7 +106,12 @@ const others: readonly Scenario[] = [
   },
   {
     name: '3,000 a minute',
-    downstream: () => ({ ...PLAIN, durationMs: 10 * MINUTE, quota: () => windowed(3_000, MINUTE, true), quotaPerSecond: 50 }),
+    downstream: () => ({
+      ...PLAIN,
+      durationMs: 10 * MINUTE,
+      quota: () => windowed(3_000, MINUTE, true),
+      quotaPerSecond: 50,
+    }),
   },
 ]
 

@@ -51,7 +51,10 @@ export function bestInFlight(downstream: Downstream, atMs: number): number {
   return Math.max(1, least + 0.5 * Math.sqrt(least))
 }
 
-function perMsOf({ servers, serviceMs, cached = 0, quotaPerSecond = Number.POSITIVE_INFINITY }: Downstream, atMs: number) {
+function perMsOf(
+  { servers, serviceMs, cached = 0, quotaPerSecond = Number.POSITIVE_INFINITY }: Downstream,
+  atMs: number,
+) {
   return Math.min(servers(atMs) / serviceMs(atMs) / (1 - cached), quotaPerSecond / 1_000)
 }
 

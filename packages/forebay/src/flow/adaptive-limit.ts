@@ -8,7 +8,8 @@
  *               to the filter, which holds a law of probability of the knee K: below it there is no queue
  *     aim       K* + sqrt K*, the median K* of that law: a queue of sqrt K keeps the servers busy (Halfin and Whitt). If the law
  *               is wide above (Q.9 > 1.4 K*), the 0.75 quantile: more is tried; if wide below, the 0.4 quantile; if both, in turns
- *     step      L moves to the aim, at most to 2 L and at least to L / 2; up only while the limit is used (inFlight >= 0.8 L)
+ *     step      L moves to the aim, at most to 2 L and at least to L / 2; up only while the limit is used (inFlight >= 0.8 L) and
+ *               nothing is refused
  *     probe     L = 0.7 K* for one cohort, every 40 rounds, +- 20% of chance; twice and four times as seldom while nothing surprises
  *     errors    e = (f - sqrt f) / n of n attempts, f failed;   e > min(0.5, 0.05 + 2 e0): a probe at L / 2, or else L *= max(0.5, 1 - e);
  *               e0 is the share that failed in the last probe; above half of what is tolerated L does not grow
@@ -75,6 +76,8 @@ export class AdaptiveLimit implements ConcurrencyLimit {
   #probeAt = Number.NEGATIVE_INFINITY
   #spacing = 1
   #cohortsSinceProbe = 0
+  /** Since the last cohort was judged. */
+  #wasRefused = false
   #baseErrors = 0
   #spread = 0.1
   #unexplained = 0
@@ -100,6 +103,10 @@ export class AdaptiveLimit implements ConcurrencyLimit {
     return this.#quota.startsUntil(until, now)
   }
 
+  pacePerSecond(now: number): number {
+    return this.#quota.perSecond(now)
+  }
+
   started(at: number): void {
     this.#quota.started(at)
     this.#gathering.started(at)
@@ -116,8 +123,10 @@ export class AdaptiveLimit implements ConcurrencyLimit {
 
   #learn(sample: AttemptSample): LimitReason | undefined {
     const { at, startedAt, result, quietMs = 0 } = sample
-    if (result === 'refused') this.#quota.refused(at, startedAt, quietMs)
-    else if (result !== 'unknown') this.#quota.accepted(at, startedAt)
+    if (result === 'refused') {
+      this.#quota.refused(at, startedAt, quietMs)
+      this.#wasRefused = true
+    } else if (result !== 'unknown') this.#quota.accepted(at, startedAt)
     if (this.#unsettled > 0) {
       if (--this.#unsettled === 0) this.#gather(at)
       return undefined
@@ -152,9 +161,7 @@ export class AdaptiveLimit implements ConcurrencyLimit {
     const { attempts, failures } = measured
     const sureErrors = (failures - Math.sqrt(failures)) / attempts
     const reason =
-      this.#probe === undefined
-        ? this.#afterCohort(measured, sureErrors, at)
-        : this.#afterProbe(measured, surprise, at)
+      this.#probe === undefined ? this.#afterCohort(measured, sureErrors, at) : this.#afterProbe(measured, surprise, at)
     this.#regather(at)
     return reason
   }
@@ -180,8 +187,10 @@ export class AdaptiveLimit implements ConcurrencyLimit {
     const aim = this.#isFirst && limit > FIRST_UP ? 0 : this.#aim()
     this.#isFirst = false
     const next = Math.min(UP * limit, Math.max(DOWN * limit, aim))
+    const isRoom = isUsed && !this.#wasRefused && errors <= tolerated / 2
+    this.#wasRefused = false
     if (next < limit) this.#set(next, 'latency')
-    else if (isUsed && errors <= tolerated / 2) this.#set(next, 'room')
+    else if (isRoom) this.#set(next, 'room')
     // While it still searches, one round of a lower load would tell nothing new.
     if (isUsed && at > this.#probeAt && next < 0.95 * UP * limit) {
       return this.#beginProbe(Math.min(PROBE_SHARE * this.#filter.knee(0.5), 0.85 * this.#exact))

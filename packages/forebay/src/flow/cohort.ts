@@ -75,8 +75,10 @@ export class Cohort {
   }
 
   /** One of it ended. A failure may be quick; that does not make the downstream fast: it counts `leastFailedMs` at least. */
-  ended({ startedAt, at, result, inFlight }: AttemptSample, leastFailedMs: number): void {
-    const latencyMs = Math.max(at - startedAt, result === 'failed' ? leastFailedMs : 0, LEAST_LATENCY_MS)
+  ended(sample: AttemptSample, leastFailedMs: number): void {
+    const { startedAt, at, result, inFlight } = sample
+    const tookMs = sample.latencyMs ?? at - startedAt
+    const latencyMs = Math.max(tookMs, result === 'failed' ? leastFailedMs : 0, LEAST_LATENCY_MS)
     if (this.#ended++ % this.#stride === 0) this.#keep(latencyMs)
     if (result === 'failed') this.#failures++
     this.#totalMs += latencyMs

@@ -84,7 +84,8 @@ export class Hypotheses {
   #moments(): readonly Float64Array[] {
     const first = this.#weight.map((weight, cell) => weight * (this.mean[cell] as number))
     const second = first.map(
-      (once, cell) => once * (this.mean[cell] as number) + (this.#weight[cell] as number) * (this.variance[cell] as number),
+      (once, cell) =>
+        once * (this.mean[cell] as number) + (this.#weight[cell] as number) * (this.variance[cell] as number),
     )
     return [this.#weight, first, second]
   }

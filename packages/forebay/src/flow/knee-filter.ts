@@ -106,17 +106,21 @@ export class KneeFilter {
 
   #learn(logLoad: number, logLatency: number, noise: number, jump: number): number {
     const knees = this.#knees
+    const logStay = Math.log(1 - jump)
+    const logJump = Math.log(jump)
     let surprise = 0
     const logLikelihood = this.#logKnee.map((_, cell) => {
-      const [mean, variance] = [knees.mean[cell] as number, knees.variance[cell] as number]
+      const mean = knees.mean[cell] as number
+      const variance = knees.variance[cell] as number
       const off = logLatency - this.#logQueueing(cell, logLoad) - mean
       surprise += ((knees.weight[cell] as number) * off ** 2) / (variance + noise)
-      const stayed = Math.log(1 - jump) + logDensity(off, variance + noise)
-      const jumped = Math.log(jump) + logDensity(off, variance + JUMP ** 2 + noise)
+      const stayed = logStay + logDensity(off, variance + noise)
+      const jumped = logJump + logDensity(off, variance + JUMP ** 2 + noise)
       const either = Math.max(stayed, jumped) + Math.log1p(Math.exp(-Math.abs(stayed - jumped)))
       // Two steps of Kalman's, as if R0 had stayed and as if it had jumped, become one normal law with their moments.
       const share = Math.exp(jumped - either)
-      const [stay, far] = [gain(variance, noise), gain(variance + JUMP ** 2, noise)]
+      const stay = gain(variance, noise)
+      const far = gain(variance + JUMP ** 2, noise)
       const moved = (1 - share) * stay * off + share * far * off
       const spread = (rate: number) => rate * noise + (rate * off - moved) ** 2
       knees.set(cell, mean + moved, (1 - share) * spread(stay) + share * spread(far))
