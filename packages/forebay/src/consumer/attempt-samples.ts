@@ -17,7 +17,7 @@ import type { CallReport } from './handler.ts'
 
 export interface AttemptSamplesOptions {
   readonly clock: Clock
-  readonly concurrency: Concurrency
+  readonly concurrency: Pick<Concurrency, 'started' | 'ended'>
   /** How many attempts run. */
   readonly inFlight: () => number
   /** The downstream asked for quiet. */

@@ -94,7 +94,9 @@ describe('KneeFilter', () => {
       for (const [window, load] of [10, 20, 40, 80, 20].entries()) {
         filter.see(window * 1_000, load, latencyOf(load, 30, 100), 0.03)
       }
-      const surprises = after.map(([load, latencyMs], window) => filter.see(6_000 + window * 1_000, load, latencyMs, 0.03))
+      const surprises = after.map(([load, latencyMs], window) =>
+        filter.see(6_000 + window * 1_000, load, latencyMs, 0.03),
+      )
       return { knee: filter.knee(0.5), baseMs: filter.baseMs, surprises }
     }
     const slower = [32, 16, 48, 24].map((load) => [load, latencyOf(load, 30, 250)] as const)

@@ -52,7 +52,9 @@ describe.each(Object.entries(makers))('%s', (_, make) => {
           feed(limit, steps, (change, before) => {
             const now = limit.limit
             const isWithin = Number.isInteger(now) && now >= bounds.min && now <= bounds.max
-            const isTold = change ? change.limit === now && change.previous === before && now !== before : now === before
+            const isTold = change
+              ? change.limit === now && change.previous === before && now !== before
+              : now === before
             if (!isWithin || !isTold) expect({ now, before, change }).toBe('within the bounds and told')
           })
         },

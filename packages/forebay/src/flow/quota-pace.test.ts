@@ -143,18 +143,23 @@ describe('QuotaPace', () => {
   it('law: starts nothing before Retry-After is over, and never faster than its rate afterwards', () => {
     const quiet = fc.integer({ min: 1, max: 10_000 })
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 200 }), fc.integer({ min: 1, max: 100 }), quiet, (starts, everyMs, quietMs) => {
-        const pace = new QuotaPace()
-        for (let start = 0; start < starts; start++) pace.started(1_000 + start * everyMs)
-        const at = 1_000 + starts * everyMs
-        pace.refused(at, at, quietMs)
-        expect(pace.nextStartAt).toBe(at + Math.max(20, quietMs))
-        expect(pace.perSecond(at)).toBeLessThanOrEqual(Math.max(1_000 / everyMs, 1_000 / (starts * everyMs)))
-        const next = pace.nextStartAt
-        pace.started(next)
-        const gapMs = pace.nextStartAt - next
-        expect(gapMs).toBeGreaterThanOrEqual(1_000 / pace.perSecond(next) - 1e-6)
-      }),
+      fc.property(
+        fc.integer({ min: 1, max: 200 }),
+        fc.integer({ min: 1, max: 100 }),
+        quiet,
+        (starts, everyMs, quietMs) => {
+          const pace = new QuotaPace()
+          for (let start = 0; start < starts; start++) pace.started(1_000 + start * everyMs)
+          const at = 1_000 + starts * everyMs
+          pace.refused(at, at, quietMs)
+          expect(pace.nextStartAt).toBe(at + Math.max(20, quietMs))
+          expect(pace.perSecond(at)).toBeLessThanOrEqual(Math.max(1_000 / everyMs, 1_000 / (starts * everyMs)))
+          const next = pace.nextStartAt
+          pace.started(next)
+          const gapMs = pace.nextStartAt - next
+          expect(gapMs).toBeGreaterThanOrEqual(1_000 / pace.perSecond(next) - 1e-6)
+        },
+      ),
       { numRuns: 1_000 },
     )
   })

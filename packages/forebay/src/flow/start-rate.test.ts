@@ -28,7 +28,10 @@ it('law: a flow that grew is told by its later part: at least half of its starts
       const now = (times.at(-1) as number) + 1
       // The rates since each start of those that may be the mark.
       const candidates = times
-        .map((at, index) => ({ share: (times.length - index) / times.length, perSecond: ((times.length - index) * 1_000) / (now - at) }))
+        .map((at, index) => ({
+          share: (times.length - index) / times.length,
+          perSecond: ((times.length - index) * 1_000) / (now - at),
+        }))
         .filter(({ share }) => share >= 0.5 && (share <= 0.76 + 1 / times.length || times.length < 4))
       expect(candidates.some(({ perSecond }) => Math.abs(perSecond / rate.perSecond(now) - 1) < 1e-9)).toBe(true)
     }),
