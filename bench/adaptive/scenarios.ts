@@ -3,6 +3,8 @@
  * written (its judging by a lower confidence bound came of the noisy and the bimodal ones), so none of them is a blind test.
  */
 
+import { bimodal, drift, logNormal } from './chance.ts'
+import { bucket, windowed } from './quotas.ts'
 import type { Downstream } from './simulation.ts'
 
 export interface Scenario {
@@ -25,56 +27,6 @@ const PLAIN: Downstream = {
   servers: () => 20,
   serviceMs: () => 200,
   spread: logNormal(0.5),
-}
-
-/** A factor of mean 1 whose standard deviation is `cv`. */
-function logNormal(cv: number): (chance: () => number) => number {
-  const variance = Math.log(1 + cv * cv)
-  return (chance) => Math.exp(Math.sqrt(variance) * normal(chance) - variance / 2)
-}
-
-function normal(chance: () => number): number {
-  return Math.sqrt(-2 * Math.log(1 - chance())) * Math.cos(2 * Math.PI * chance())
-}
-
-/** A walk that returns to 0 with a memory of `memoryMs` and a standard deviation of `deviation`, as a factor of e. */
-function drift(deviation: number, memoryMs: number): (atMs: number, chance: () => number) => number {
-  let value = 0
-  let last = 0
-  return (atMs, chance) => {
-    if (atMs - last > 500) {
-      const kept = Math.exp(-(atMs - last) / memoryMs)
-      value = kept * value + deviation * Math.sqrt(1 - kept * kept) * normal(chance)
-      last = atMs
-    }
-    return Math.exp(value)
-  }
-}
-
-/** A bucket of 10 that refills at 60/s; beyond it 429 with Retry-After: 1. */
-function bucket(): (atMs: number) => number | undefined {
-  let tokens = 10
-  let last = 0
-  return (atMs) => {
-    tokens = Math.min(10, tokens + ((atMs - last) * 60) / 1_000)
-    last = atMs
-    if (tokens < 1) return 1_000
-    tokens--
-    return undefined
-  }
-}
-
-/** 3,000 a minute; beyond them 429 until the minute is over. */
-function minutely(): (atMs: number) => number | undefined {
-  let minute = 0
-  let used = 0
-  return (atMs) => {
-    if (Math.floor(atMs / MINUTE) > minute) {
-      minute = Math.floor(atMs / MINUTE)
-      used = 0
-    }
-    return ++used > 3_000 ? (minute + 1) * MINUTE - atMs : undefined
-  }
 }
 
 const known: readonly Scenario[] = [
@@ -105,7 +57,13 @@ const known: readonly Scenario[] = [
     name: '429 beyond 60/s',
     mark: [92, 100],
     refusedMark: 0.5,
-    downstream: () => ({ ...PLAIN, networkMs: 4, serviceMs: () => 8, quota: bucket, quotaPerSecond: 60 }),
+    downstream: () => ({
+      ...PLAIN,
+      networkMs: 4,
+      serviceMs: () => 8,
+      quota: () => bucket(60, 10, 1_000),
+      quotaPerSecond: 60,
+    }),
   },
 ]
 
@@ -113,7 +71,7 @@ const others: readonly Scenario[] = [
   {
     name: 'bimodal service times',
     // One in ten takes 5.5 x the mean, the others half of it.
-    downstream: () => ({ ...PLAIN, spread: (chance) => (chance() < 0.1 ? 5.5 : 0.5), timeoutMs: 5_000 }),
+    downstream: () => ({ ...PLAIN, spread: bimodal(0.1, 11), timeoutMs: 5_000 }),
   },
   {
     name: 'slow ramp 100-30-100',
@@ -148,7 +106,12 @@ const others: readonly Scenario[] = [
   },
   {
     name: '3,000 a minute',
-    downstream: () => ({ ...PLAIN, durationMs: 10 * MINUTE, quota: minutely, quotaPerSecond: 50 }),
+    downstream: () => ({
+      ...PLAIN,
+      durationMs: 10 * MINUTE,
+      quota: () => windowed(3_000, MINUTE, true),
+      quotaPerSecond: 50,
+    }),
   },
 ]
 

@@ -1,5 +1,5 @@
 /**
- * A downstream that is only simulated, and a consumer with an endless backlog in front of it: events in a heap, no real time.
+ * A downstream that is only simulated, and a consumer with a backlog in front of it: events in a heap, no real time.
  *
  * The downstream has a number of servers and a queue before them, and a round trip of network that needs no server. A
  * caller that timed out has left, but its work is done nevertheless, as in most real services.
@@ -7,6 +7,9 @@
 
 import type { ConcurrencyLimit } from '../../packages/forebay/src/flow/concurrency-limit.ts'
 import { seededRandom } from '../../packages/forebay/src/random.ts'
+import type { Spread, Walk } from './chance.ts'
+import { EventHeap } from './event-heap.ts'
+import type { Quota } from './quotas.ts'
 
 export interface Downstream {
   readonly durationMs: number
@@ -16,16 +19,20 @@ export interface Downstream {
   servers(atMs: number): number
   /** Mean service time. */
   serviceMs(atMs: number): number
-  /** A factor of mean 1 on the service time. */
-  spread(chance: () => number): number
+  readonly spread: Spread
   /** Latency beside the service that needs no server, as a factor on the network's. */
-  networkFactor?(atMs: number, chance: () => number): number
+  readonly networkFactor?: Walk
   /** How much slower it serves with so many requests inside. */
   slowdown?(inside: number, servers: number): number
-  /** Whether one more request is answered now: undefined, or the Retry-After of the 429. */
-  quota?: () => (atMs: number) => number | undefined
+  /** The share of requests that fail, with so many inside; they fail after the network's round trip, and need no server. */
+  failing?(inside: number, servers: number): number
+  /** The share of requests that a cache answers: they need no server. */
+  readonly cached?: number
+  readonly quota?: () => Quota
   /** Where a quota is the bound: completions per second that it allows. */
   readonly quotaPerSecond?: number
+  /** Tasks that arrive per second; without it the backlog never ends. */
+  arrivalsPerSecond?(atMs: number): number
 }
 
 export interface Result {
@@ -39,12 +46,16 @@ export interface Result {
 
 /** Little's law for what is in service and in the network, and half a square root against idling by chance. */
 export function bestInFlight(downstream: Downstream, atMs: number): number {
-  const perMs = Math.min(
-    downstream.servers(atMs) / downstream.serviceMs(atMs),
-    (downstream.quotaPerSecond ?? Number.POSITIVE_INFINITY) / 1_000,
-  )
-  const least = perMs * (downstream.serviceMs(atMs) + downstream.networkMs)
+  const served = 1 - (downstream.cached ?? 0)
+  const least = perMsOf(downstream, atMs) * (served * downstream.serviceMs(atMs) + downstream.networkMs)
   return Math.max(1, least + 0.5 * Math.sqrt(least))
+}
+
+function perMsOf(
+  { servers, serviceMs, cached = 0, quotaPerSecond = Number.POSITIVE_INFINITY }: Downstream,
+  atMs: number,
+) {
+  return Math.min(servers(atMs) / serviceMs(atMs) / (1 - cached), quotaPerSecond / 1_000)
 }
 
 interface Request {
@@ -52,161 +63,178 @@ interface Request {
   left: boolean
 }
 
-export function simulate(downstream: Downstream, limit: ConcurrencyLimit, seed: number): Result {
-  const chance = seededRandom(seed).next
-  const refuses = downstream.quota?.()
-  const events = new EventHeap()
-  const waiting: Request[] = []
-  let now = 0
-  let first = 0
-  let busy = 0
-  let inFlight = 0
-  let holdUntil = Number.NEGATIVE_INFINITY
-  let wakeAt = Number.POSITIVE_INFINITY
-  const counts = { ok: 0, refused: 0, all: 0, overMs: 0 }
+type Answer = 'ok' | 'failed' | 'refused'
 
-  const end = (request: Request, result: 'ok' | 'failed' | 'refused') => {
-    if (request.left) return
-    request.left = true
-    limit.ended({ startedAt: request.startedAt, at: now, result, inFlight })
-    inFlight--
-    if (result === 'ok') counts.ok++
-    if (result === 'refused') counts.refused++
+/** Beside what happens: the servers may have become more, and tasks have arrived. */
+const TICK_MS = 100
+
+export function simulate(downstream: Downstream, limit: ConcurrencyLimit, seed: number): Result {
+  return new Simulation(downstream, limit, seed).run()
+}
+
+class Simulation {
+  readonly #downstream: Downstream
+  readonly #limit: ConcurrencyLimit
+  readonly #chance: () => number
+  readonly #quota: Quota | undefined
+  readonly #events = new EventHeap()
+  #waiting: Request[] = []
+  #first = 0
+  /** In the order in which they time out. */
+  #timed: Request[] = []
+  #firstTimed = 0
+  #now = 0
+  #busy = 0
+  #inFlight = 0
+  #backlog: number
+  #holdUntil = Number.NEGATIVE_INFINITY
+  #wakeAt = Number.POSITIVE_INFINITY
+  readonly #counts = { ok: 0, refused: 0, all: 0, overMs: 0 }
+
+  constructor(downstream: Downstream, limit: ConcurrencyLimit, seed: number) {
+    this.#downstream = downstream
+    this.#limit = limit
+    this.#chance = seededRandom(seed).next
+    this.#quota = downstream.quota?.()
+    this.#backlog = downstream.arrivalsPerSecond ? 0 : Number.POSITIVE_INFINITY
   }
-  const serve = () => {
-    while (busy < downstream.servers(now) && first < waiting.length) {
-      const request = waiting[first++] as Request
-      const inside = busy + 1 + waiting.length - first
-      const slower = downstream.slowdown?.(inside, downstream.servers(now)) ?? 1
-      busy++
-      const serviceMs = downstream.serviceMs(now) * downstream.spread(chance) * slower
-      events.add(now + serviceMs, () => {
-        busy--
-        const back = downstream.networkMs * (downstream.networkFactor?.(now, chance) ?? 0.8 + 0.4 * chance())
-        events.add(now + back, () => end(request, 'ok'))
-        serve()
-      })
+
+  run(): Result {
+    const { durationMs } = this.#downstream
+    this.#tick()
+    let allowed = 1.5 * bestInFlight(this.#downstream, 0)
+    let allowedUntil = 250
+    while (true) {
+      this.#fill()
+      const timesOutAt = this.#timesOutAt()
+      const at = Math.min(this.#events.soonest, timesOutAt)
+      if (at >= durationMs) break
+      if (this.#inFlight > allowed) this.#counts.overMs += at - this.#now
+      this.#now = at
+      if (at > allowedUntil) {
+        allowed = 1.5 * bestInFlight(this.#downstream, at)
+        allowedUntil = at + 250
+      }
+      if (timesOutAt === at) this.#end(this.#timed[this.#firstTimed++] as Request, 'failed')
+      else this.#events.take()?.run()
     }
-    if (first > 4_096 || first === waiting.length) {
-      waiting.splice(0, first)
-      first = 0
+    const { ok, refused, all, overMs } = this.#counts
+    return {
+      goodput: (100 * ok) / capacity(this.#downstream),
+      over: (100 * overMs) / durationMs,
+      refused: (100 * refused) / all,
     }
   }
-  const start = () => {
-    const request = { startedAt: now, left: false }
-    inFlight++
-    counts.all++
-    limit.started(now)
-    events.add(now + downstream.timeoutMs, () => end(request, 'failed'))
-    const retryAfterMs = refuses?.(now)
-    if (retryAfterMs === undefined) {
-      waiting.push(request)
-      serve()
-      return
+
+  #timesOutAt(): number {
+    while (this.#timed[this.#firstTimed]?.left) this.#firstTimed++
+    if (this.#firstTimed > 4_096) {
+      this.#timed = this.#timed.slice(this.#firstTimed)
+      this.#firstTimed = 0
     }
-    events.add(now + downstream.networkMs, () => {
-      // Every controller is spared what Retry-After forbids: the consumer sees to that.
-      holdUntil = Math.max(holdUntil, now + retryAfterMs)
-      end(request, 'refused')
-    })
+    const next = this.#timed[this.#firstTimed]
+    return next ? next.startedAt + this.#downstream.timeoutMs : Number.POSITIVE_INFINITY
   }
-  const fill = () => {
-    while (inFlight < limit.limit) {
-      const mayAt = Math.max(holdUntil, limit.nextStartAt)
-      if (mayAt > now) {
-        if (mayAt < wakeAt) {
-          wakeAt = mayAt
-          events.add(mayAt, () => {
-            wakeAt = Number.POSITIVE_INFINITY
+
+  #tick(): void {
+    const { arrivalsPerSecond } = this.#downstream
+    if (arrivalsPerSecond) this.#backlog += (arrivalsPerSecond(this.#now) * TICK_MS) / 1_000
+    this.#serve()
+    this.#events.add(this.#now + TICK_MS, () => this.#tick())
+  }
+
+  #fill(): void {
+    while (this.#inFlight < this.#limit.limit && this.#backlog >= 1) {
+      const mayAt = Math.max(this.#holdUntil, this.#limit.nextStartAt)
+      if (mayAt <= this.#now) this.#start()
+      else {
+        if (mayAt < this.#wakeAt) {
+          this.#wakeAt = mayAt
+          this.#events.add(mayAt, () => {
+            this.#wakeAt = Number.POSITIVE_INFINITY
           })
         }
         return
       }
-      start()
     }
   }
-  const sampleEveryMs = 1_000
-  const tick = () => {
-    serve()
-    events.add(now + sampleEveryMs, tick)
-  }
-  tick()
-  let allowed = 1.5 * bestInFlight(downstream, 0)
-  let allowedUntil = 250
-  while (true) {
-    fill()
-    const event = events.take()
-    if (!event || event.at >= downstream.durationMs) break
-    if (inFlight > allowed) counts.overMs += event.at - now
-    now = event.at
-    if (now > allowedUntil) {
-      allowed = 1.5 * bestInFlight(downstream, now)
-      allowedUntil = now + 250
+
+  #start(): void {
+    const request = { startedAt: this.#now, left: false }
+    this.#inFlight++
+    this.#backlog--
+    this.#counts.all++
+    this.#limit.started(this.#now)
+    this.#timed.push(request)
+    const { cached = 0, failing, networkMs } = this.#downstream
+    const refusal = this.#quota?.(this.#now)
+    if (refusal) this.#events.add(this.#now + networkMs, () => this.#refuse(request, refusal.retryAfterMs))
+    else if (failing && this.#chance() < failing(this.#inside + 1, this.#downstream.servers(this.#now))) {
+      this.#events.add(this.#now + networkMs, () => this.#end(request, 'failed'))
+    } else if (cached > 0 && this.#chance() < cached) {
+      this.#events.add(this.#now + networkMs, () => this.#end(request, 'ok'))
+    } else {
+      this.#waiting.push(request)
+      this.#serve()
     }
-    event.run()
   }
-  return {
-    goodput: (100 * counts.ok) / capacity(downstream),
-    over: (100 * counts.overMs) / downstream.durationMs,
-    refused: (100 * counts.refused) / counts.all,
+
+  get #inside(): number {
+    return this.#busy + this.#waiting.length - this.#first
+  }
+
+  #refuse(request: Request, retryAfterMs: number | undefined): void {
+    // Every controller is spared what Retry-After forbids: the consumer sees to that.
+    if (retryAfterMs !== undefined) this.#holdUntil = Math.max(this.#holdUntil, this.#now + retryAfterMs)
+    this.#end(request, 'refused', retryAfterMs)
+  }
+
+  #serve(): void {
+    const { spread, slowdown, networkMs, networkFactor } = this.#downstream
+    const now = this.#now
+    const servers = this.#downstream.servers(now)
+    while (this.#busy < servers && this.#first < this.#waiting.length) {
+      const slower = slowdown?.(this.#inside, servers) ?? 1
+      const request = this.#waiting[this.#first++] as Request
+      this.#busy++
+      const serviceMs = this.#downstream.serviceMs(now) * spread(this.#chance) * slower
+      this.#events.add(now + serviceMs, () => {
+        this.#busy--
+        const factor = networkFactor?.(this.#now, this.#chance) ?? 0.8 + 0.4 * this.#chance()
+        this.#events.add(this.#now + networkMs * factor, () => this.#end(request, 'ok'))
+        this.#serve()
+      })
+    }
+    if (this.#first > 4_096) {
+      this.#waiting = this.#waiting.slice(this.#first)
+      this.#first = 0
+    }
+  }
+
+  #end(request: Request, result: Answer, retryAfterMs?: number): void {
+    if (request.left) return
+    request.left = true
+    const { startedAt } = request
+    const quiet = retryAfterMs === undefined ? {} : { quietMs: retryAfterMs }
+    this.#limit.ended({ startedAt, at: this.#now, result, inFlight: this.#inFlight, ...quiet })
+    this.#inFlight--
+    // What was not done comes again.
+    if (result === 'ok') this.#counts.ok++
+    else this.#backlog++
+    if (result === 'refused') this.#counts.refused++
   }
 }
 
-/** How many requests it could have answered in all. */
+/** How many requests it could have answered in all, of those that were there. */
 function capacity(downstream: Downstream): number {
-  const stepMs = 100
+  const { arrivalsPerSecond } = downstream
   let sum = 0
-  for (let at = 0; at < downstream.durationMs; at += stepMs) {
-    const served = (stepMs * downstream.servers(at)) / downstream.serviceMs(at)
-    sum += Math.min(served, (stepMs * (downstream.quotaPerSecond ?? Number.POSITIVE_INFINITY)) / 1_000)
+  let backlog = arrivalsPerSecond ? 0 : Number.POSITIVE_INFINITY
+  for (let at = 0; at < downstream.durationMs; at += TICK_MS) {
+    if (arrivalsPerSecond) backlog += (arrivalsPerSecond(at) * TICK_MS) / 1_000
+    const served = Math.min(perMsOf(downstream, at) * TICK_MS, backlog)
+    backlog -= served
+    sum += served
   }
   return sum
-}
-
-interface SimulatedEvent {
-  readonly at: number
-  readonly order: number
-  readonly run: () => void
-}
-
-/** The soonest first; of two at one time, the one that was added first. */
-class EventHeap {
-  readonly #items: SimulatedEvent[] = []
-  #added = 0
-
-  add(at: number, run: () => void): void {
-    const items = this.#items
-    const item = { at, order: this.#added++, run }
-    let index = items.push(item) - 1
-    while (index > 0) {
-      const parent = (index - 1) >> 1
-      if (!isBefore(item, items[parent] as SimulatedEvent)) break
-      items[index] = items[parent] as SimulatedEvent
-      index = parent
-    }
-    items[index] = item
-  }
-
-  take(): SimulatedEvent | undefined {
-    const items = this.#items
-    const top = items[0]
-    const last = items.pop()
-    if (!last || items.length === 0) return top
-    let index = 0
-    while (true) {
-      let child = 2 * index + 1
-      if (child >= items.length) break
-      if (child + 1 < items.length && isBefore(items[child + 1] as SimulatedEvent, items[child] as SimulatedEvent))
-        child++
-      if (!isBefore(items[child] as SimulatedEvent, last)) break
-      items[index] = items[child] as SimulatedEvent
-      index = child
-    }
-    items[index] = last
-    return top
-  }
-}
-
-function isBefore(a: SimulatedEvent, b: SimulatedEvent): boolean {
-  return a.at < b.at || (a.at === b.at && a.order < b.order)
 }

@@ -84,6 +84,21 @@ describe.skipIf(!existsSync(CHROMIUM))('the live page', () => {
     expect(complaints).toEqual([])
   })
 
+  test('says what the flow can do now, where something tighter than its rate bounds it', async () => {
+    gateway = await startLiveGateway({ rate: { perSecond: 500, rampMs: 0 }, concurrency: 2 })
+    const page = await open(gateway)
+    const effective = page.locator('.effective')
+    expect(await effective.count()).toBe(0)
+    await gateway.queue.enqueueMany(numbers(600))
+    // An attempt takes 30 ms, or a little more: 2 at once are 67 a second, or a little less.
+    await expect.poll(() => effective.textContent()).toMatch(/^ now ([3-6]\d)(\.\d)? per second, by what runs at once$/)
+    await page.screenshot({ path: join(ROOT, '.tmp/page-effective.png'), fullPage: true })
+    await page.getByRole('button', { name: 'pause orders' }).click()
+    await page.locator('.state', { hasText: 'Paused' }).waitFor()
+    await expect.poll(() => effective.count()).toBe(0)
+    expect(complaints).toEqual([])
+  })
+
   test('pauses and resumes a queue', async () => {
     gateway = await startLiveGateway({ rate: { perSecond: 20 } })
     const page = await open(gateway)

@@ -15,6 +15,7 @@ describe('queues', () => {
       name: 'a',
       target: 'http://127.0.0.1:9/path',
       limits: { rate: { perSecond: 5, rampMs: 100 }, concurrency: 8, maxAttempts: 3, timeoutMs: 30_000, maxDepth: 2 },
+      effectiveRate: { perSecond: 0, boundBy: 'paused' },
       depth: { ready: 2, delayed: 0, inFlight: 0, dead: 0 },
       totals: { offered: 3, accepted: 2, refused: 1, started: 0, completed: 0 },
     })

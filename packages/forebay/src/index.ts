@@ -33,6 +33,7 @@ export type {
   BatchHandler,
   BatchOptions,
   BatchReturn,
+  CallReport,
   Handler,
   HandlerContext,
   HandlerReturn,
@@ -43,6 +44,8 @@ export type { StandsStill } from './consumer/circuit.ts'
 export type { ConsumerEvents, ConsumerState } from './consumer/events.ts'
 export { batch } from './consumer/handler.ts'
 export { LeveledConsumer } from './consumer/leveled-consumer.ts'
+export type { ObservedAnswer, ObservedFetchOptions } from './consumer/observed-fetch.ts'
+export { observedFetch } from './consumer/observed-fetch.ts'
 export type { AnyMiddleware, Middleware, MiddlewareScope } from './consumer/middleware/compose.ts'
 export type { CompletionStore, IdempotencyOptions } from './consumer/middleware/idempotency.ts'
 export { idempotency } from './consumer/middleware/idempotency.ts'
@@ -71,6 +74,7 @@ export type { ErrorCode, ErrorDetails } from './errors.ts'
 export { ERROR_CODES, ForebayError } from './errors.ts'
 export type { LimitChange, LimitReason } from './flow/concurrency-limit.ts'
 export type { BreakerState } from './flow/breaker.ts'
+export type { EffectiveRate, FlowBound } from './flow/effective-rate.ts'
 export type { StartEstimate } from './flow/start-estimate.ts'
 export type { EnqueueResult } from './queue/load-leveling-queue.ts'
 export { LoadLevelingQueue } from './queue/load-leveling-queue.ts'

@@ -15,6 +15,8 @@ export interface FlowCounts {
 
 export type QueueState = 'running' | 'paused' | 'stopping' | 'stopped'
 
+export type FlowBound = 'paused' | 'breaker' | 'hold' | 'rate' | 'quota' | 'concurrency'
+
 export interface QueueFigures {
   readonly name: string
   readonly state: QueueState
@@ -25,6 +27,8 @@ export interface QueueFigures {
   readonly perSecond: FlowCounts
   readonly totals: FlowCounts
   readonly limit: { readonly ratePerSecond: number | null; readonly concurrency: number }
+  /** What the flow can do now, and what bounds it; `perSecond` is null where nothing is known to. */
+  readonly effectiveRate: { readonly perSecond: number | null; readonly boundBy: FlowBound }
 }
 
 export interface Sample {

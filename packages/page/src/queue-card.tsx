@@ -2,7 +2,7 @@
 
 import { useState } from 'preact/hooks'
 import { Chart, type ChartLine } from './chart.tsx'
-import type { QueueFigures, QueueState, Sample } from './figures.ts'
+import type { FlowBound, QueueFigures, QueueState, Sample } from './figures.ts'
 import { count, rate, span } from './format.ts'
 import { command } from './live-connection.ts'
 import { seriesOf } from './store.ts'
@@ -24,6 +24,7 @@ export function QueueCard({ figures, samples }: { figures: QueueFigures; samples
         <span class="limits">
           {limit.ratePerSecond === null ? 'no limit on the rate' : `at most ${rate(limit.ratePerSecond)} per second`},{' '}
           {count(limit.concurrency)} at once
+          <Effective {...figures.effectiveRate} />
         </span>
         <PauseButton name={name} state={state} />
       </header>
@@ -32,6 +33,19 @@ export function QueueCard({ figures, samples }: { figures: QueueFigures; samples
       <Totals figures={figures} />
     </section>
   )
+}
+
+/** Where something tighter than the rate bounds the flow. What is paused or broken says so by itself. */
+const BOUNDS: Partial<Record<FlowBound, string>> = {
+  hold: 'held: the downstream asked for quiet',
+  quota: 'by its quota',
+  concurrency: 'by what runs at once',
+}
+
+function Effective({ perSecond, boundBy }: QueueFigures['effectiveRate']) {
+  const bound = BOUNDS[boundBy]
+  if (perSecond === null || bound === undefined) return null
+  return <small class="effective"> {boundBy === 'hold' ? bound : `now ${rate(perSecond)} per second, ${bound}`}</small>
 }
 
 function PauseButton({ name, state }: { name: string; state: QueueState }) {

@@ -15,7 +15,7 @@ import { readTask, type TaskOf, type TaskTypes } from '../queue/task-types.ts'
 import type { RandomSource } from '../random.ts'
 import { type DeadReason, type FailedAttempt, TASK_BOUNDS } from '../task.ts'
 import { withAbortGrace } from './abort-grace.ts'
-import type { HandlerContext, HandlerReturn, Work } from './handler.ts'
+import type { CallReport, HandlerContext, HandlerReturn, Work } from './handler.ts'
 import type { Limits } from './options.ts'
 
 /** How an attempt at a task ended; `outcome` is what the consumer stores. */
@@ -45,6 +45,7 @@ export function endWithoutRunning(claim: Claim, { limits, clock }: AttemptSettin
 export interface AttemptSide {
   extend(ms: number): Promise<void>
   charge(cost: number): void
+  report(call: CallReport): void
 }
 
 export class Attempt<Types extends TaskTypes> {
@@ -101,8 +102,8 @@ export class Attempt<Types extends TaskTypes> {
     work: Work<Types>,
   ): Promise<readonly HandlerReturn[] | { readonly thrown: unknown }> {
     const attempt = (this.#claims[0] as Claim).task.attempts
-    const { extend, charge } = this.#side
-    const context: HandlerContext = { signal: this.#abort.signal, attempt, extend, charge }
+    const { extend, charge, report } = this.#side
+    const context: HandlerContext = { signal: this.#abort.signal, attempt, extend, charge, report }
     try {
       return await this.#withinTime(() => work.run(tasks, context))
     } catch (thrown) {

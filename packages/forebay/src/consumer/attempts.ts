@@ -20,10 +20,11 @@ import type { TaskTypes } from '../queue/task-types.ts'
 import type { RandomSource } from '../random.ts'
 import { ABORT_GRACE_MS } from './abort-grace.ts'
 import { Attempt, type AttemptSettings, type Ending, endWithoutRunning } from './attempt.ts'
+import { AttemptSamples } from './attempt-samples.ts'
 import type { Circuit } from './circuit.ts'
 import { type Concurrency, verdictOfAll } from './concurrency.ts'
 import type { ConsumerEvents } from './events.ts'
-import type { Work } from './handler.ts'
+import type { CallReport, Work } from './handler.ts'
 import { Heartbeat, type Lease } from './heartbeat.ts'
 import type { Held } from './held-tasks.ts'
 import { Settler } from './settler.ts'
@@ -113,18 +114,20 @@ export class Attempts<Types extends TaskTypes> {
   }
 
   start(held: readonly Held[]): void {
-    const { settings, onCharge, circuit, events } = this.#options
+    const { settings, onCharge, onHold, clock, concurrency, circuit, events } = this.#options
     const leases = held.map(({ lease }) => lease)
     const claims = held.map(({ claim }) => claim)
     const extend = (ms: number) => this.#heartbeat.extend(leases, ms)
-    const attempt = new Attempt<Types>(claims, settings(), { extend, charge: onCharge })
+    const samples = new AttemptSamples({ clock, concurrency, inFlight: () => this.#running.size, onHold })
+    const report = (call: CallReport) => samples.report(call)
+    const attempt = new Attempt<Types>(claims, settings(), { extend, charge: onCharge, report })
     for (const lease of leases) this.#heartbeat.keep(lease)
     // In the set before it begins: a turn that its start sets off must count it.
     const running: Running<Types> = { attempt, held, done: Promise.resolve() }
     this.#running.add(running)
     const call = circuit.start()
     for (const { task, waitedMs } of claims) events.emit('started', { task, waitedMs })
-    running.done = this.#run(running, call)
+    running.done = this.#run(running, samples, call)
   }
 
   /** Lets what runs finish for up to `graceMs`, then tells it to end and releases what has not. */
@@ -146,22 +149,19 @@ export class Attempts<Types extends TaskTypes> {
     }
   }
 
-  async #run(running: Running<Types>, call: BreakerCall | undefined): Promise<void> {
-    const { queue, work, clock, concurrency, circuit, onHold, onEnd } = this.#options
+  async #run(running: Running<Types>, samples: AttemptSamples, call: BreakerCall | undefined): Promise<void> {
+    const { queue, work, circuit, onHold, onEnd } = this.#options
     const { attempt, held } = running
-    const startedAt = clock.monotonic()
-    concurrency.started(startedAt)
     const ended = await attempt.run(queue, work)
-    const at = clock.monotonic()
-    concurrency.ended({ startedAt, at, result: verdictOfAll(ended), inFlight: this.#running.size })
+    const tookMs = samples.end(verdictOfAll(ended), holdMsOf(ended))
     const isLost = held.every(({ lease }) => lease.lost)
-    const endings = circuit.end(call, ended, isLost, at - startedAt)
-    const holdMs = Math.max(...endings.map((ending) => ending.holdMs ?? 0))
+    const endings = circuit.end(call, ended, isLost, tookMs)
+    const holdMs = holdMsOf(endings)
     if (holdMs > 0) onHold(holdMs)
-    this.#learn(at - startedAt)
+    this.#learn(tookMs)
     this.#running.delete(running)
     this.#settling.add(running)
-    const settled = Promise.all(held.map((one, index) => this.#settle(one, endings[index] as Ending, at - startedAt)))
+    const settled = Promise.all(held.map((one, index) => this.#settle(one, endings[index] as Ending, tookMs)))
     onEnd()
     await settled
     this.#settling.delete(running)
@@ -218,4 +218,8 @@ export class Attempts<Types extends TaskTypes> {
       this.#options.events.emit('leaseLost', { task })
     }
   }
+}
+
+function holdMsOf(endings: readonly Ending[]): number {
+  return Math.max(...endings.map((ending) => ending.holdMs ?? 0))
 }

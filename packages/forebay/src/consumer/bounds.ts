@@ -3,6 +3,9 @@
 import type { QueueService } from '../backends/queue-service.ts'
 import { ForebayError } from '../errors.ts'
 
+/** A week: a longer attempt or backoff is a mistake in the unit. */
+export const LONGEST_MS = 7 * 24 * 3_600_000
+
 /** @throws ForebayError INVALID_OPTION. */
 export function between(path: string, value: unknown, least: number, most: number): void {
   if (typeof value === 'number' && value >= least && value <= most) return

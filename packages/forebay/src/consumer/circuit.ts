@@ -48,6 +48,11 @@ export class Circuit {
     return this.#breaker?.state === 'open' ? this.#breaker.openUntil : undefined
   }
 
+  /** Whether the downstream is taken for broken: nothing starts, or nothing but probes. */
+  get isBroken(): boolean {
+    return this.#breaker !== undefined && this.#breaker.state !== 'closed'
+  }
+
   get standsStill(): StandsStill | undefined {
     if (!this.#breaker || this.openUntil === undefined) return undefined
     const reason = `The circuit breaker is open: ${this.#breaker.reason}.`

@@ -78,6 +78,11 @@ export class Concurrency {
     return this.#rules ? (this.#learner?.startsUntil(until, now) ?? Number.POSITIVE_INFINITY) : Number.POSITIVE_INFINITY
   }
 
+  /** The starts per second that a quota was found to allow; Infinity where none is known, or does not rule. */
+  pacePerSecond(now: number): number {
+    return this.#rules ? (this.#learner?.pacePerSecond(now) ?? Number.POSITIVE_INFINITY) : Number.POSITIVE_INFINITY
+  }
+
   started(at: number): void {
     this.#learner?.started(at)
   }

@@ -17,6 +17,22 @@ export interface HandlerContext {
    * counts costs makes up for it before the next start.
    */
   charge(cost: number): void
+  /**
+   * Tells of each call that the attempt made, where its client repeats calls by itself: a 429 that a client retried would
+   * count as a success otherwise, and raise an adaptive limit. Then the calls count for the limit, and the attempt as a whole
+   * does not. `observedFetch` does it for a client that takes a `fetch`. @throws ForebayError INVALID_OPTION.
+   */
+  report(call: CallReport): void
+}
+
+/** One call of the downstream within an attempt. */
+export interface CallReport {
+  /** `ok`: it was answered. `failed`: it says something against the downstream. `refused`: the downstream asked for less (429). */
+  readonly result: 'ok' | 'failed' | 'refused'
+  /** How long it took, ms. Default: the time since the call before was reported, or since the attempt began. */
+  readonly latencyMs?: number
+  /** What a refusal's `Retry-After` says, ms: so long nothing else starts, as with `release(ms, { holdStarts: true })`. */
+  readonly retryAfterMs?: number
 }
 
 /** `undefined` (nothing returned) completes. */

@@ -16,6 +16,7 @@ import type { Claim } from '../backends/queue-service.ts'
 import type { CancelTimer, Clock } from '../clock.ts'
 import type { ForebayError } from '../errors.ts'
 import { Emitter, type Listener } from '../events.ts'
+import { type EffectiveRate, effectiveRate } from '../flow/effective-rate.ts'
 import type { LoadLevelingQueue } from '../queue/load-leveling-queue.ts'
 import type { AnyTaskTypes, TaskTypes } from '../queue/task-types.ts'
 import { type RandomSource, systemRandom } from '../random.ts'
@@ -73,6 +74,7 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
   readonly #held: HeldTasks
   readonly #schedule: LimitSchedule
   readonly #attempts: Attempts<Types>
+  #heldUntil = Number.NEGATIVE_INFINITY
   #cancelTimer: CancelTimer | undefined
   #cancelKeepAlive: CancelTimer = () => {}
   #stopping: Promise<void> | undefined
@@ -172,6 +174,20 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
   /** Why nothing starts although it runs. */
   get standsStill(): StandsStill | undefined {
     return this.#state === 'running' ? this.#circuit.standsStill : undefined
+  }
+
+  /** How often tasks can start now, and what bounds it: the configured rate, or what limit, quota, breaker or a hold leave of it. */
+  get effectiveRate(): EffectiveRate {
+    const now = this.#clock.monotonic()
+    return effectiveRate({
+      isPaused: this.#state !== 'running',
+      isBroken: this.#circuit.isBroken,
+      isHeld: now < this.#heldUntil,
+      limits: this.#limits.flow.limits,
+      pacePerSecond: this.#concurrency.pacePerSecond(now),
+      limit: Math.min(this.#concurrency.limit, this.#slots?.allowed(now) ?? Number.POSITIVE_INFINITY),
+      latencyMs: this.#attempts.meanMs,
+    })
   }
 
   /** Calls `listener` at each event; returns what takes it off again. */
@@ -337,6 +353,7 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
 
   #hold(delayMs: number): void {
     const now = this.#clock.monotonic()
+    this.#heldUntil = Math.max(this.#heldUntil, now + delayMs)
     this.#permits.hold(now + delayMs, now)
     this.#events.emit('held', { delayMs })
     this.#letGo()

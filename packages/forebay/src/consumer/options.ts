@@ -7,7 +7,7 @@ import type { BreakerSettings } from '../flow/breaker.ts'
 import type { FlowLimit, FlowSettings } from '../flow/flow-limits.ts'
 import type { RandomSource } from '../random.ts'
 import type { AnyTaskTypes, TaskTypes } from '../queue/task-types.ts'
-import { between, whole } from './bounds.ts'
+import { between, LONGEST_MS, whole } from './bounds.ts'
 import type { LearningConcurrency } from './concurrency.ts'
 import type { Middleware } from './middleware/compose.ts'
 import type { ScheduledLimits } from './schedule.ts'
@@ -205,6 +205,3 @@ export function breakerSettings(wish: BreakerOptions): BreakerSettings {
   whole('breaker.probes', settings.probes, 1, 1_000)
   return settings
 }
-
-/** A week: a longer attempt or backoff is a mistake in the unit. */
-export const LONGEST_MS = 7 * 24 * 3_600_000

@@ -39,6 +39,10 @@ export class AimdLimit implements ConcurrencyLimit {
     return Number.POSITIVE_INFINITY
   }
 
+  pacePerSecond(): number {
+    return Number.POSITIVE_INFINITY
+  }
+
   started(): void {}
 
   ended({ startedAt, at, result, inFlight }: AttemptSample): LimitChange | undefined {

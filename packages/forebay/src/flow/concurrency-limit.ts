@@ -12,6 +12,10 @@ export interface AttemptSample {
   readonly result: 'ok' | 'failed' | 'refused' | 'unknown'
   /** How many ran just before it ended, itself included. */
   readonly inFlight: number
+  /** How long it took, where that is not the time from `startedAt` to `at`. */
+  readonly latencyMs?: number
+  /** Of one that was refused: for how long the downstream asked for quiet. Default: it did not say. */
+  readonly quietMs?: number
 }
 
 export type LimitReason =
@@ -46,6 +50,8 @@ export interface ConcurrencyLimit {
   readonly nextStartAt: number
   /** How many may start until then, as far as a pace bounds them; Infinity where none does. */
   startsUntil(until: number, now: number): number
+  /** The starts per second that a quota was found to allow; Infinity where none is known. */
+  pacePerSecond(now: number): number
   started(at: number): void
   ended(sample: AttemptSample): LimitChange | undefined
 }

@@ -3,7 +3,7 @@
  *
  *     2xx                          completed; the answer is the result
  *     429, 503 with Retry-After    released: the target asked for quiet. Not an attempt, and nothing else starts meanwhile
- *     429, 503 without, 5xx        failed: retried with backoff while it has attempts left
+ *     429, 503 without, 5xx        failed: retried with backoff while it has attempts left; to the limit a 429 is a refusal
  *     3xx                          in through mode the answer, like 2xx; else dead: redirects are not followed
  *     other 4xx                    as `onClientError` says; dead by default
  *     no answer, refused address   failed
@@ -13,13 +13,13 @@ import { Pool } from 'undici'
 import type { Clock } from '../clock.ts'
 import type { HandlerContext } from '../consumer/handler.ts'
 import { complete, dead, type Outcome, release } from '../consumer/outcome.ts'
+import { retryAfterMs } from '../consumer/retry-after.ts'
 import { ForebayError, messageOf } from '../errors.ts'
 import type { Task } from '../task.ts'
 import { type Answer, readAnswer } from './answer.ts'
 import { bodyFromText } from './body-text.ts'
 import type { QueueSettings } from './config-schema.ts'
 import { type HeaderPair, headerOf, SECRET_HEADERS, withHeaders } from './headers.ts'
-import { retryAfterMs } from './retry-after.ts'
 import type { TargetGuard } from './target-guard.ts'
 import { isThrough, requestOf, type ThroughRequest } from './through-request.ts'
 
@@ -56,7 +56,8 @@ export class Delivery {
   }
 
   /** One attempt. Throws what the consumer shall retry. */
-  async deliver(task: Task, { signal, attempt }: Pick<HandlerContext, 'signal' | 'attempt'>): Promise<Outcome> {
+  async deliver(task: Task, context: Pick<HandlerContext, 'signal' | 'attempt' | 'report'>): Promise<Outcome> {
+    const { signal, attempt } = context
     const through = isThrough(task)
     const request = through
       ? throughRequest(requestOf(task), this.#target)
@@ -65,7 +66,7 @@ export class Delivery {
     const headers = withHeaders(withHeaders(request.headers, configured), ownHeaders(task, attempt))
     const answer = await this.#send({ ...request, headers: idempotent(headers, task.id) }, signal)
     this.#options.onAnswer(task.id, answer)
-    return this.#outcome(answer, through, () => secretsOf(headers, configured))
+    return this.#outcome(answer, through, context, () => secretsOf(headers, configured))
   }
 
   close(): Promise<void> {
@@ -83,7 +84,12 @@ export class Delivery {
     }
   }
 
-  #outcome(answer: Answer, through: boolean, secrets: () => readonly string[]): Outcome {
+  #outcome(
+    answer: Answer,
+    through: boolean,
+    context: Pick<HandlerContext, 'report'>,
+    secrets: () => readonly string[],
+  ): Outcome {
     const { status } = answer
     const { onClientError, maxRetryAfterMs } = this.#options.settings
     if (status < 300 || (through && status < 400)) return complete(answer)
@@ -91,6 +97,7 @@ export class Delivery {
     if (status === 429 || status === 503) {
       const quietMs = retryAfterMs(headerOf(answer.headers, 'retry-after'), this.#options.clock.now(), maxRetryAfterMs)
       if (quietMs !== undefined) return release(quietMs, { holdStarts: true })
+      if (status === 429) context.report({ result: 'refused' })
       throw new ForebayError('TARGET_FAILED', told)
     }
     if (status < 400) return dead(`${told} Redirects are not followed.`)

@@ -12,6 +12,7 @@ import type { LeveledConsumer } from '../consumer/leveled-consumer.ts'
 import { Emitter, type Listener } from '../events.ts'
 import type { LoadLevelingQueue } from '../queue/load-leveling-queue.ts'
 import { FLOWS, type Flow, type FlowMeter } from './flow-meter.ts'
+import { type EffectiveRateView, effectiveRateView } from './queue-view.ts'
 
 export const SAMPLE_EVERY_MS = 1_000
 
@@ -22,7 +23,10 @@ export const SAMPLES_KEPT = 300
 export interface LiveQueue {
   readonly name: string
   readonly queue: Pick<LoadLevelingQueue, 'depth'>
-  readonly consumer: Pick<LeveledConsumer, 'on' | 'state' | 'standsStill' | 'limits' | 'pause' | 'resume'>
+  readonly consumer: Pick<
+    LeveledConsumer,
+    'on' | 'state' | 'standsStill' | 'limits' | 'effectiveRate' | 'pause' | 'resume'
+  >
   readonly flow: Pick<FlowMeter, 'totals'>
 }
 
@@ -42,6 +46,8 @@ export interface LiveFigures {
   readonly totals: FlowCounts
   /** `ratePerSecond` is null where there is no limit on the rate. */
   readonly limit: { readonly ratePerSecond: number | null; readonly concurrency: number }
+  /** What the flow can do now, and what bounds it. */
+  readonly effectiveRate: EffectiveRateView
 }
 
 export interface LiveSample {
@@ -143,5 +149,6 @@ function figuresOf({ name, consumer }: LiveQueue, counted: Counted, depth: Depth
     oldestReadyAgeMs: depth?.oldestReadyAgeMs ?? null,
     ...counted,
     limit: { ratePerSecond: Number.isFinite(rate) ? rate : null, concurrency },
+    effectiveRate: effectiveRateView(consumer.effectiveRate),
   }
 }

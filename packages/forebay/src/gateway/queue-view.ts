@@ -1,5 +1,6 @@
 /** A queue as callers see it. */
 
+import type { EffectiveRate } from '../flow/effective-rate.ts'
 import type { GatewayQueue } from './gateway-queue.ts'
 
 export async function queueView({ name, settings, queue, consumer, replies, flow }: GatewayQueue): Promise<object> {
@@ -24,6 +25,7 @@ export async function queueView({ name, settings, queue, consumer, replies, flow
       overflow: settings.overflow.policy,
       shedLate: settings.shedLate,
     },
+    effectiveRate: effectiveRateView(consumer.effectiveRate),
     depth: { ready, delayed, inFlight, dead, oldestReadyAgeMs: oldestReadyAgeMs ?? null, bytes: bytes ?? null },
     spilled: spill ? spill.ready + spill.delayed + spill.inFlight : null,
     rates: flow.perSecond,
@@ -31,4 +33,14 @@ export async function queueView({ name, settings, queue, consumer, replies, flow
     waitingCallers: replies.waiting,
     waitingProducers: queue.waiting,
   }
+}
+
+/** JSON has no Infinity: where nothing is known to bound the flow it is null. */
+export function effectiveRateView({ perSecond, boundBy }: EffectiveRate): EffectiveRateView {
+  return { perSecond: Number.isFinite(perSecond) ? perSecond : null, boundBy }
+}
+
+export interface EffectiveRateView {
+  readonly perSecond: number | null
+  readonly boundBy: EffectiveRate['boundBy']
 }

@@ -88,6 +88,13 @@ export const SCHEMAS = {
       overflow: { enum: ['reject', 'drop-oldest', 'drop-lowest-priority', 'wait', 'spill'] },
       shedLate: { type: 'boolean' },
     }),
+    effectiveRate: {
+      ...object({
+        perSecond: { type: ['number', 'null'], description: 'Starts per second; null: nothing is known to bound it.' },
+        boundBy: { enum: ['paused', 'breaker', 'hold', 'rate', 'quota', 'concurrency'] },
+      }),
+      description: 'What the flow can do now, whatever its rate is set to, and what bounds it.',
+    },
     depth: object({
       ready: whole,
       delayed: whole,

@@ -3,7 +3,7 @@
 import { Pool } from 'undici'
 import type { Clock } from '../clock.ts'
 import { ForebayError, messageOf } from '../errors.ts'
-import { retryAfterMs } from '../gateway/retry-after.ts'
+import { retryAfterMs } from '../consumer/retry-after.ts'
 import type { LoadLevelingQueue } from '../queue/load-leveling-queue.ts'
 import { formatReplayId, REPLAY_HEADER } from './arrival-log.ts'
 import type { Answer, Door } from './load.ts'

@@ -33,6 +33,7 @@ const context: HandlerContext = {
   attempt: 1,
   extend: async () => {},
   charge: () => {},
+  report: () => {},
 }
 
 const traced =

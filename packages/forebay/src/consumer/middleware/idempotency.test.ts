@@ -12,7 +12,13 @@ import { type CompletionStore, idempotency } from './idempotency.ts'
 import { memoryCompletions } from './memory-completions.ts'
 
 const scope = { queue: 'orders', types: undefined, clock: new VirtualClock() }
-const context = { signal: new AbortController().signal, attempt: 1, extend: async () => {}, charge: () => {} }
+const context = {
+  signal: new AbortController().signal,
+  attempt: 1,
+  extend: async () => {},
+  charge: () => {},
+  report: () => {},
+}
 const taskOf = (id: string) => ({
   id,
   type: 'charge',

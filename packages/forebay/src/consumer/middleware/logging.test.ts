@@ -34,7 +34,8 @@ function house(handler: Handler<AnyTaskTypes>, sink?: Partial<TaskLogger>) {
     clock,
     lines,
     abort,
-    run: async () => run(task, { signal: abort.signal, attempt: 2, extend: async () => {}, charge: () => {} }),
+    run: async () =>
+      run(task, { signal: abort.signal, attempt: 2, extend: async () => {}, charge: () => {}, report: () => {} }),
   }
 }
 

@@ -130,7 +130,7 @@ describe('timeout', () => {
       failures: [],
     }
     await expect(
-      run(task, { signal: abort.signal, attempt: 1, extend: async () => {}, charge: () => {} }),
+      run(task, { signal: abort.signal, attempt: 1, extend: async () => {}, charge: () => {}, report: () => {} }),
     ).rejects.toBe(reason)
     expect(seen).toEqual([true])
     expect(clock.nextDue).toBeUndefined()

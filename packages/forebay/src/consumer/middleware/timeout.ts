@@ -12,8 +12,7 @@ import { ForebayError } from '../../errors.ts'
 import type { TaskTypes } from '../../queue/task-types.ts'
 import { withAbortGrace } from '../abort-grace.ts'
 import type { Handler } from '../handler.ts'
-import { between } from '../bounds.ts'
-import { LONGEST_MS } from '../options.ts'
+import { between, LONGEST_MS } from '../bounds.ts'
 import type { AnyMiddleware } from './compose.ts'
 
 /**
