@@ -27,6 +27,10 @@ abstract class Rival implements ConcurrencyLimit {
     return Number.POSITIVE_INFINITY
   }
 
+  pacePerSecond(): number {
+    return Number.POSITIVE_INFINITY
+  }
+
   started(): void {}
 
   ended(sample: AttemptSample): undefined {

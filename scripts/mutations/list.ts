@@ -12,10 +12,9 @@ export interface Mutation {
 
 /** The tests that guard a file, where they are not the ones of its own name. */
 export const TESTS: Readonly<Record<string, readonly string[]>> = {
-  'adaptive-limit.ts': ['flow/limits.test.ts', 'consumer/concurrency.test.ts'],
   'aimd-limit.ts': ['flow/limits.test.ts'],
   'ramp.ts': ['flow/pacer.test.ts'],
-  'sample-window.ts': ['flow/limits.test.ts', 'consumer/concurrency.test.ts'],
+  'adaptive-limit.ts': ['flow/limits.test.ts', 'consumer/concurrency.test.ts'],
   'shared-steps.ts': ['consumer/shared-permits.test.ts', 'consumer/slots.test.ts'],
 }
 
@@ -172,33 +171,55 @@ export const MUTATIONS: readonly Mutation[] = [
     ['this.#kinds.size > MOST_KINDS', 'this.#kinds.size > 10 * MOST_KINDS'],
   ),
   ...of(
-    'sample-window.ts',
-    ['this.#failures / this.samples', '0'],
-    ["result === 'failed' ? leastFailedMs : 0", '0'],
-    ['off / this.samples', 'off'],
-    ['this.samples >= Math.max(wanted', 'this.samples >= Math.min(wanted'],
-  ),
-  ...of(
     'adaptive-limit.ts',
-    [
-      'this.#exact = clamp(exact, this.#bounds.min, this.#bounds.max)\n    return reason',
-      'this.#exact = exact\n    return reason',
-    ],
-    ['this.#set(this.#exact * Math.max(0.5, 1 - errors))', 'this.#set(this.#exact * Math.max(0.5, 1 + errors))'],
-    [
-      'clamp(Math.floor(this.#probe?.halved ?? this.#exact), min, max)',
-      'Math.floor(this.#probe?.halved ?? this.#exact)',
-    ],
-    ['if (next > this.#exact && !full) return undefined', ''],
-    ["if (result === 'refused') this.#quota.refused(at)", ''],
-    ['clamp(base / (latencyMs - window.errorMs), 0.5, 1.2)', 'clamp((latencyMs - window.errorMs) / base, 0.5, 1.2)'],
+    ['Math.max(DOWN, 1 - errors)', 'Math.max(DOWN, 1 + errors)'],
+    ['Math.min(UP * limit, Math.max(DOWN * limit, aim))', 'aim * 2'],
+    ['Math.floor(this.#within(this.#probe ?? this.#exact))', 'Math.floor(this.#probe ?? this.#exact) + 1'],
   ),
   ...of(
     'quota-pace.ts',
-    ['1_000 / rate', '500 / rate'],
-    ['const FIRST_SHARE = 0.93', 'const FIRST_SHARE = 1.5'],
-    ['if (together) return', ''],
-    ['this.#rateAt(at) < 2 * startedPerSecond', 'this.#rateAt(at) > 2 * startedPerSecond'],
     ['fromMs > until ? 0', 'fromMs > until ? 1'],
+    ['this.#nextStartAt = at + Math.max(quietMs, FIRST_TRIAL_MS)', 'this.#nextStartAt = at'],
+    ['Math.max(this.#nextStartAt, at - LATE_MS) + gapMs', 'Math.max(this.#nextStartAt, at - LATE_MS) - gapMs'],
+  ),
+  ...of(
+    'cohort.ts',
+    [
+      'startedAt > this.#began && startedAt <= this.#closedAt',
+      'startedAt >= this.#began && startedAt <= this.#closedAt',
+    ],
+    ['++this.#started >= this.#wanted', 'this.#started++ >= this.#wanted'],
+    ["result === 'failed' ? leastFailedMs : 0", '0'],
+    ['this.#ended < COUNTED_SHARE * this.#started', 'this.#ended < this.#started / 4'],
+    ['this.#started--', 'this.#started++'],
+  ),
+  ...of(
+    'hypotheses.ts',
+    ['Math.max(greatest, one)', 'Math.min(greatest, one)'],
+    ['weight / sum', 'weight'],
+    ['if (sum + weight >= share)', 'if (sum + weight >= 2 * share)'],
+    ['toNext * coming', 'toNext * toNext * coming'],
+    ['stays * own', 'own'],
+  ),
+  ...of(
+    'knee-filter.ts',
+    ['off ** 2) / (variance + noise)', 'off ** 2) / (variance - noise)'],
+    ['(logLoad - (this.#logKnee[cell] as number))', '(logLoad + (this.#logKnee[cell] as number))'],
+    ['this.#seenAt = at', ''],
+    ['Math.exp(CELL * this.#knees.quantile(probability))', 'Math.exp(-CELL * this.#knees.quantile(probability))'],
+  ),
+  ...of(
+    'start-rate.ts',
+    ['this.#starts < 2 * this.#newer.starts', 'this.#starts > 2 * this.#newer.starts'],
+    ['this.#starts - mark.starts + 1', 'this.#starts + 1'],
+    ['Math.max(1, now - mark.at)', 'Math.max(100, now - mark.at)'],
+  ),
+  ...of(
+    'effective-rate.ts',
+    ["counts === 'tasks' ? perSecond", "counts === 'cost' ? perSecond"],
+    ['(limit * 1_000) / latencyMs', '(limit * 1_000) * latencyMs'],
+    ['perSecond <= pacePerSecond && perSecond <= byLimit', 'perSecond <= pacePerSecond || perSecond <= byLimit'],
+    ['if (pacePerSecond <= byLimit)', 'if (pacePerSecond >= byLimit)'],
+    ["if (state.isHeld) return { perSecond: 0, boundBy: 'hold' }", ''],
   ),
 ]

@@ -6,10 +6,11 @@ import type { Handler } from './handler.ts'
 import { LeveledConsumer } from './leveled-consumer.ts'
 import type { ConsumerOptions } from './options.ts'
 import { release } from './outcome.ts'
+import type { AnyTaskTypes } from '../queue/task-types.ts'
 
-type AnyHandler = Handler<Record<string, never>>
+type AnyHandler = Handler<AnyTaskTypes>
 
-async function running(handler: AnyHandler, options: ConsumerOptions<Record<string, never>>) {
+async function running(handler: AnyHandler, options: ConsumerOptions<AnyTaskTypes>) {
   const clock = new VirtualClock()
   const queue = await LoadLevelingQueue.open('memory:', { clock, random: seededRandom(1) })
   const consumer = new LeveledConsumer(queue, handler, { random: seededRandom(2), ...options })
