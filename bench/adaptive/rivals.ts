@@ -9,25 +9,28 @@
  * Sources: Netflix concurrency-limits (VegasLimit, Gradient2Limit); Envoy's documentation of the adaptive concurrency filter.
  */
 
+import { median } from './statistics.ts'
 import type { AttemptSample, ConcurrencyLimit } from '../../packages/forebay/src/flow/concurrency-limit.ts'
 
 abstract class Rival implements ConcurrencyLimit {
   readonly nextStartAt = Number.NEGATIVE_INFINITY
   protected exact: number
+  readonly #most: number
 
-  constructor(initial: number) {
+  constructor(initial: number, most = 1_000) {
     this.exact = initial
+    this.#most = most
   }
 
   get limit(): number {
-    return Math.max(1, Math.min(1_000, Math.floor(this.exact)))
-  }
-
-  startsUntil(): number {
-    return Number.POSITIVE_INFINITY
+    return Math.max(1, Math.min(this.#most, Math.floor(this.exact)))
   }
 
   pacePerSecond(): number {
+    return Number.POSITIVE_INFINITY
+  }
+
+  startsUntil(): number {
     return Number.POSITIVE_INFINITY
   }
 
@@ -35,7 +38,7 @@ abstract class Rival implements ConcurrencyLimit {
 
   ended(sample: AttemptSample): undefined {
     this.learn(sample)
-    this.exact = Math.max(1, Math.min(1_000, this.exact))
+    this.exact = Math.max(1, Math.min(this.#most, this.exact))
   }
 
   protected abstract learn(sample: AttemptSample): void
@@ -89,8 +92,8 @@ export class EnvoyLikeLimit extends Rival {
   #window: number[] = []
   #windowBegan = 0
 
-  constructor(initial: number) {
-    super(initial)
+  constructor(initial: number, most?: number) {
+    super(initial, most)
     this.#before = initial
     this.exact = 3
   }
@@ -118,11 +121,4 @@ export class EnvoyLikeLimit extends Rival {
     this.#before = this.exact
     this.exact = 3
   }
-}
-
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  const middle = sorted.length >> 1
-  const upper = sorted[middle] ?? Number.NaN
-  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? upper) + upper) / 2
 }
