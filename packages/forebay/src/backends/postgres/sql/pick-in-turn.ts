@@ -85,7 +85,7 @@ const GRANT = `
         flights[i] := flights[i] + 1;
         readies[i] := readies[i] - 1;
         nexts[i] := CASE WHEN keys[i] IS NULL OR fair.key_per_second IS NULL THEN 0
-          ELSE greatest(nexts[i], now - ${TOLERANCE_MS}) + 1000 / fair.key_per_second END;
+          ELSE CASE WHEN now <= nexts[i] + ${TOLERANCE_MS} THEN nexts[i] ELSE now END + 1000 / fair.key_per_second END;
         places := places || t_at[head];
         seqs := seqs || t_seq[head];
         dues := dues || t_due[head];

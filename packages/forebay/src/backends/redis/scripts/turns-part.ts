@@ -86,7 +86,7 @@ local function grant_first(line, size)
     line.finish = book(line.finish, line.weight, cost, priority)
     line.entered = entries
     line.in_flight = line.in_flight + 1
-    if key_rate > 0 then line.next_at = math.max(line.next_at, now - TOLERANCE) + 1000000 / key_rate end
+    if key_rate > 0 then line.next_at = (now <= line.next_at + TOLERANCE and line.next_at or now) + 1000000 / key_rate end
     line.cost = line.cost + (cost - line.cost) * COST_GAIN
     take_first(line, reader)
     local next_id, _, next_priority, next_rank = nil, nil, nil, nil
