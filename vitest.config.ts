@@ -2,6 +2,11 @@ import { defineConfig } from 'vitest/config'
 
 /** Tests that run real processes, real sockets or a browser: one file after another. A failure is a failure. */
 const WITH_PROCESSES = ['test/{e2e,browser,package,gateway,faults}/**/*.test.ts']
+/** Those of them that hurt real servers and wait for them to recover: each failure is printed, and tried once more. */
+const WITH_SERVERS = [
+  'test/faults/{postgres,rabbitmq,nats,redis,sqs,azure}*.test.ts',
+  'test/faults/{postgres,rabbitmq,nats,redis,sqs,azure,clouds}/**/*.test.ts',
+]
 /** Tests that measure real time: on a starved machine they fail without a fault of the code. */
 const IN_REAL_TIME = ['**/*.real.test.ts']
 /** Tools that read the whole tree: lint, types, imports, dead code. */
@@ -34,11 +39,23 @@ export default defineConfig({
         test: {
           name: 'processes',
           include: WITH_PROCESSES,
-          exclude: [...NEVER, ...IN_REAL_TIME],
+          exclude: [...NEVER, ...IN_REAL_TIME, ...WITH_SERVERS],
           testTimeout: 60_000,
           hookTimeout: 60_000,
           fileParallelism: false,
           sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
+          name: 'servers',
+          include: WITH_SERVERS,
+          exclude: [...NEVER, ...IN_REAL_TIME],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          retry: 1,
+          fileParallelism: false,
+          sequence: { groupOrder: 5 },
         },
       },
       {

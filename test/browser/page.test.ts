@@ -91,7 +91,9 @@ describe.skipIf(!existsSync(CHROMIUM))('the live page', () => {
     expect(await effective.count()).toBe(0)
     await gateway.queue.enqueueMany(numbers(600))
     // An attempt takes 30 ms, or a little more: 2 at once are 67 a second, or a little less.
-    await expect.poll(() => effective.textContent()).toMatch(/^ now ([3-6]\d)(\.\d)? per second, by what runs at once$/)
+    await expect
+      .poll(() => effective.textContent(), { timeout: 8_000 })
+      .toMatch(/^ now ([3-6]\d)(\.\d)? per second, by what runs at once$/)
     await page.screenshot({ path: join(ROOT, '.tmp/page-effective.png'), fullPage: true })
     await page.getByRole('button', { name: 'pause orders' }).click()
     await page.locator('.state', { hasText: 'Paused' }).waitFor()
