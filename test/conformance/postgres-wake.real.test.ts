@@ -146,7 +146,9 @@ describe.skipIf(impossible !== undefined)(`postgres: waking and waiting${impossi
     const ours = await comeAndGo(20, async () => {
       await other.query('BEGIN')
       const start = systemClock.monotonic()
-      await other.query(`SELECT * FROM forebay.claim(${number}, ARRAY[100], 1000, '-Infinity', '-Infinity', NULL, NULL)`)
+      await other.query(
+        `SELECT * FROM forebay.claim(${number}, ARRAY[100], 1000, '-Infinity', '-Infinity', NULL, NULL)`,
+      )
       whole.push(systemClock.monotonic() - start)
       await other.query('ROLLBACK')
     })
