@@ -18,7 +18,7 @@ export function chooseSlots(
 ): Slots | undefined {
   const { backend, capabilities } = service
   if (perKey && !capabilities.keyLimits) {
-    const message = `The ${backend} backend can't keep limits for each key; sqlite and redis can.`
+    const message = `The ${backend} backend can't keep limits for each key; sqlite, postgres and redis can.`
     throw new ForebayError('UNSUPPORTED', message, { path: 'perKey' })
   }
   if (concurrencyScope === 'process') {

@@ -33,7 +33,7 @@ export function weightsOf(
   { backend, capabilities }: Pick<QueueService, 'backend' | 'capabilities'>,
 ): (key: string) => number | undefined {
   if (fair && !capabilities.fairness) {
-    const message = `The ${backend} backend has no fair order among keys; sqlite and redis have.`
+    const message = `The ${backend} backend has no fair order among keys; sqlite, postgres and redis have.`
     throw new ForebayError('UNSUPPORTED', message, { path: 'fair' })
   }
   if (fair === false || !capabilities.fairness) return () => undefined
