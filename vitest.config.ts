@@ -2,11 +2,8 @@ import { defineConfig } from 'vitest/config'
 
 /** Tests that run real processes, real sockets or a browser: one file after another. A failure is a failure. */
 const WITH_PROCESSES = ['test/{e2e,browser,package,gateway,faults}/**/*.test.ts']
-/** Those of them that hurt real servers and wait for them to recover: each failure is printed, and tried once more. */
-const WITH_SERVERS = [
-  'test/faults/{postgres,rabbitmq,nats,redis,sqs,azure}*.test.ts',
-  'test/faults/{postgres,rabbitmq,nats,redis,sqs,azure,clouds}/**/*.test.ts',
-]
+/** Those that hurt real servers and wait for them to recover: each failure is printed, and tried once more. */
+const WITH_SERVERS = ['test/faults/**/*.real.test.ts']
 /** Tests that measure real time: on a starved machine they fail without a fault of the code. */
 const IN_REAL_TIME = ['**/*.real.test.ts']
 /** Tools that read the whole tree: lint, types, imports, dead code. */
@@ -39,7 +36,7 @@ export default defineConfig({
         test: {
           name: 'processes',
           include: WITH_PROCESSES,
-          exclude: [...NEVER, ...IN_REAL_TIME, ...WITH_SERVERS],
+          exclude: [...NEVER, ...IN_REAL_TIME],
           testTimeout: 60_000,
           hookTimeout: 60_000,
           fileParallelism: false,
@@ -50,7 +47,7 @@ export default defineConfig({
         test: {
           name: 'servers',
           include: WITH_SERVERS,
-          exclude: [...NEVER, ...IN_REAL_TIME],
+          exclude: NEVER,
           testTimeout: 60_000,
           hookTimeout: 60_000,
           retry: 1,
@@ -62,7 +59,7 @@ export default defineConfig({
         test: {
           name: 'real',
           include: IN_REAL_TIME,
-          exclude: NEVER,
+          exclude: [...NEVER, ...WITH_SERVERS],
           testTimeout: 60_000,
           hookTimeout: 60_000,
           // A machine that starves a run of its cores for a moment says nothing about the code; three times in a row does.

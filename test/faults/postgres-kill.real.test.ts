@@ -8,7 +8,7 @@ import { seededRandom } from '../../packages/forebay/src/random.ts'
 import { whyNoPostgres } from '../servers/postgres.ts'
 import { drain, open, spawnWorker, startServer } from './postgres-scene.ts'
 
-const KILLS = 24
+const KILLS = 50
 const WORKERS = 3
 
 /** What all workers told, each task by its id. */

@@ -5,7 +5,7 @@ import { seededRandom } from '../../packages/forebay/src/random.ts'
 import { haveNats } from '../servers/nats.ts'
 import { type ConsumerProcess, insist, open, startConsumer, startServer, task } from './nats-scene.ts'
 
-const KILLS = 24
+const KILLS = 50
 const CONSUMERS = 3
 const LEASE_MS = 1_000
 

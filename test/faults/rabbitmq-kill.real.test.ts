@@ -14,7 +14,7 @@ import { seededRandom } from '../../packages/forebay/src/random.ts'
 import { noRabbitmq, OwnRabbitmq } from '../servers/rabbitmq.ts'
 import { afterwards, open, proxied, until } from './rabbitmq/scene.ts'
 
-const KILLS = 14
+const KILLS = 50
 /** The server is killed after so many of them. */
 const SERVER_AT = 7
 const BETWEEN_MS = 900
