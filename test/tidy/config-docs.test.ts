@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { z } from 'zod'
 import { fairShape, overflowShape } from '../../packages/forebay/src/gateway/admission-schema.ts'
+import { adaptiveShape, sharedShape } from '../../packages/forebay/src/gateway/concurrency-schema.ts'
 import {
-  adaptiveShape,
   breakerShape,
   configShape,
   limitsShape,
@@ -16,7 +16,7 @@ import {
   scheduleShape,
   targetShape,
 } from '../../packages/forebay/src/gateway/config-schema.ts'
-import { rateShape } from '../../packages/forebay/src/gateway/rate-schema.ts'
+import { perKeyShape, rateShape } from '../../packages/forebay/src/gateway/rate-schema.ts'
 import { ROOT } from '../run-tool.ts'
 
 const page = readFileSync(join(ROOT, 'docs/configuration.md'), 'utf8')
@@ -29,6 +29,8 @@ test.each([
   ['fair', fairShape],
   ['overflow', overflowShape],
   ['adaptive', adaptiveShape],
+  ['max and scope', sharedShape],
+  ['perKey', perKeyShape],
   ['retry', retryShape],
   ['breaker', breakerShape],
   ['schedule', scheduleShape],

@@ -29,7 +29,7 @@ export async function init(file: string, { force = false }: { readonly force?: b
 }
 
 export const EXAMPLE_CONFIG = `# The configuration of "forebay serve". What is commented out shows its default.
-# Variables lie over this file: FOREBAY_LISTEN, FOREBAY_STORAGE, FOREBAY_TOKENS (a,b), FOREBAY_ALLOW_PRIVATE_TARGETS (a,b),
+# Variables lie over this file: FOREBAY_LISTEN, FOREBAY_STORAGE, FOREBAY_COORDINATOR, FOREBAY_TOKENS (a,b), FOREBAY_ALLOW_PRIVATE_TARGETS (a,b),
 # FOREBAY_REPLY_WAIT_MS, FOREBAY_KEEP_RESULTS_MS, FOREBAY_GRACE_MS. Flags lie over both.
 
 # Where to listen. Anything but loopback needs tokens.
@@ -37,6 +37,8 @@ listen: 127.0.0.1:8080
 
 # Where the tasks lie: an acknowledged one survives kill -9 and power loss in an SQLite file.
 storage: sqlite:forebay.db
+# Where gateways keep their limits together, if the storage (amqp:, sqs:, azure-queue:) can't:
+# coordinator: redis://127.0.0.1
 
 # Who may call, as "Authorization: Bearer ...": at least 16 characters each, or "sha256:" and the token's hash in hex.
 # tokens:
@@ -86,8 +88,10 @@ queues:
       # also: []                # further limits that hold as well, such as [{ perMinute: 90000, counts: cost }]
       # rampMs: 500             # after a pause, a quiet time or a redrive the rate climbs over this long
 
-    # How many run at once.
+    # How many run at once. Over all gateways together: { max: 8, scope: queue }; found by itself: { adaptive: { max: 100 } }
     concurrency: 8
+    # For each key, such as a tenant:
+    # perKey: { concurrency: 2, rate: { perMinute: 60 } }
 
     # retry:
     #   maxAttempts: 3

@@ -7,8 +7,9 @@ import { ForebayError } from '../errors.ts'
 import { CronTimes } from '../queue/cron-times.ts'
 import { TASK_BOUNDS } from '../task.ts'
 import { fairSchema, fairShape, overflowSchema, overflowShape } from './admission-schema.ts'
+import { concurrencySchema } from './concurrency-schema.ts'
 import { parseListen } from './listen-address.ts'
-import { rateSchema, rateShape } from './rate-schema.ts'
+import { perKeyShape, rateSchema, rateShape } from './rate-schema.ts'
 
 const WEEK_MS = 7 * 24 * 3_600_000
 
@@ -68,19 +69,6 @@ export const targetShape = {
   timeoutMs: ms(1).default(30_000),
 }
 
-export const adaptiveShape = {
-  min: count(1, 10_000).default(1),
-  max: count(1, 10_000),
-  /** Keeps the limit that is in force. */
-  freeze: z.boolean().default(false),
-  /** Reports what it would do, and does not do it. */
-  dryRun: z.boolean().default(false),
-}
-
-const adaptiveConcurrency = z.strictObject({
-  adaptive: z.strictObject(adaptiveShape).refine(({ min, max }) => min <= max, 'min is at most max'),
-})
-
 const share = z.number().positive().max(1)
 
 export const breakerShape = {
@@ -114,7 +102,7 @@ export const scheduleShape = {
     'perSecond',
     z.strictObject({ perSecond: z.number().positive().max(50_000), rampMs: ms(0, 3_600_000).optional() }).optional(),
   ),
-  concurrency: z.union([count(1, 10_000), adaptiveConcurrency]).optional(),
+  concurrency: concurrencySchema.optional(),
 }
 
 /** A task that comes again and again. */
@@ -136,6 +124,10 @@ export const recurringShape = {
   ttlMs: ms(1, 365 * 24 * 3_600_000).optional(),
 }
 
+function isNotEmpty({ rate, concurrency }: { readonly rate?: unknown; readonly concurrency?: unknown }): boolean {
+  return rate !== undefined || concurrency !== undefined
+}
+
 /** Patterns are judged where they are written, and not when they should first come. */
 function checkCron({ cron, timeZone }: { cron: string; timeZone: string }, context: z.RefinementCtx): void {
   try {
@@ -155,8 +147,10 @@ export const queueShape = {
   target: shorthand('url', z.strictObject(targetShape)),
   /** Starts per second, retries included, and further limits. */
   rate: shorthand('perSecond', rateSchema),
-  /** How many run at once, or within what bounds that is found. */
-  concurrency: z.union([count(1, 10_000), adaptiveConcurrency]).default(8),
+  /** How many run at once, here or in all gateways together, or within what bounds that is found. */
+  concurrency: concurrencySchema.default(8),
+  /** Limits for each key, over all gateways. */
+  perKey: z.strictObject(perKeyShape).refine(isNotEmpty, 'names a concurrency, a rate or both').optional(),
   retry: z.strictObject(retryShape).prefault({}),
   /** Off unless it is configured: then it stops calling a target that fails. */
   breaker: z.union([z.literal(false), z.strictObject(breakerShape)]).default(false),
@@ -183,13 +177,7 @@ export const queueShape = {
   /** Other limits at other times: each entry's from its tick until another's. */
   schedule: z
     .array(
-      z
-        .strictObject(scheduleShape)
-        .refine(
-          ({ rate, concurrency }) => rate !== undefined || concurrency !== undefined,
-          'names a rate, a concurrency or both',
-        )
-        .superRefine(checkCron),
+      z.strictObject(scheduleShape).refine(isNotEmpty, 'names a rate, a concurrency or both').superRefine(checkCron),
     )
     .max(100)
     .default([]),
@@ -228,6 +216,8 @@ export const configShape = {
   listen: listen.default('127.0.0.1:8080'),
   /** A backend URL. */
   storage: z.string().min(1).default('sqlite:forebay.db'),
+  /** A backend URL, where gateways keep their limits together if the storage can't. */
+  coordinator: z.string().min(1).optional(),
   /** Who may call, as Authorization: Bearer. None: anybody on this machine. */
   tokens: z.array(token).max(1_000).default([]),
   /** Ranges of private addresses that targets and callbacks may have. */
@@ -256,6 +246,7 @@ const SHAPES_IN_A_QUEUE = {
   rate: rateShape,
   fair: fairShape,
   overflow: overflowShape,
+  perKey: perKeyShape,
   retry: retryShape,
   breaker: breakerShape,
   schedule: scheduleShape,

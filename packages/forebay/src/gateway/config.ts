@@ -26,6 +26,7 @@ export interface ConfigSources {
 const VARIABLES = {
   FOREBAY_LISTEN: { field: 'listen', read: String },
   FOREBAY_STORAGE: { field: 'storage', read: String },
+  FOREBAY_COORDINATOR: { field: 'coordinator', read: String },
   FOREBAY_TOKENS: { field: 'tokens', read: list },
   FOREBAY_ALLOW_PRIVATE_TARGETS: { field: 'allowPrivateTargets', read: list },
   FOREBAY_REPLY_WAIT_MS: { field: 'replyWaitMs', read: Number },

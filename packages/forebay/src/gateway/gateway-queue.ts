@@ -1,9 +1,9 @@
 /** One queue of a gateway: where tasks come in, the consumer that delivers them, and what watches both. */
 
 import type { Clock } from '../clock.ts'
-import { adaptive, type LearningConcurrency } from '../consumer/concurrency.ts'
+import { adaptive } from '../consumer/concurrency.ts'
 import { LeveledConsumer } from '../consumer/leveled-consumer.ts'
-import type { ConsumerLimits } from '../consumer/options.ts'
+import type { ConsumerLimits, PerKeyOptions } from '../consumer/options.ts'
 import type { ScheduledLimits } from '../consumer/schedule.ts'
 import type { ForebayError } from '../errors.ts'
 import { LoadLevelingQueue } from '../queue/load-leveling-queue.ts'
@@ -91,6 +91,7 @@ export class GatewayQueue {
       shedLate: settings.shedLate,
       ...expectedOf(settings),
       ...(maxBytes !== undefined && { maxBytes }),
+      ...(config.coordinator !== undefined && { coordinator: config.coordinator }),
     })
     const callbacks = settings.callbacks
       ? await Callbacks.open({
@@ -164,12 +165,22 @@ export class GatewayQueue {
   }
 }
 
-function limitsOf({ rate, concurrency, retry, target }: QueueSettings): ConsumerLimits {
-  return { rate, concurrency: concurrencyOf(concurrency), retry, timeoutMs: target.timeoutMs }
+function limitsOf({ rate, concurrency, perKey, retry, target }: QueueSettings): ConsumerLimits {
+  return {
+    rate,
+    concurrency: concurrencyOf(concurrency),
+    ...(perKey && { perKey: keyLimitsOf(perKey) }),
+    retry,
+    timeoutMs: target.timeoutMs,
+  }
 }
 
-function concurrencyOf(concurrency: QueueSettings['concurrency']): number | LearningConcurrency {
-  return typeof concurrency === 'number' ? concurrency : adaptive(concurrency.adaptive)
+function concurrencyOf(concurrency: QueueSettings['concurrency']): NonNullable<ConsumerLimits['concurrency']> {
+  return typeof concurrency === 'object' && 'adaptive' in concurrency ? adaptive(concurrency.adaptive) : concurrency
+}
+
+function keyLimitsOf({ concurrency, rate }: NonNullable<QueueSettings['perKey']>): PerKeyOptions {
+  return { ...(concurrency !== undefined && { concurrency }), ...(rate && { rate }) }
 }
 
 function scheduledOf({ cron, timeZone, rate, concurrency }: QueueSettings['schedule'][number]): ScheduledLimits {

@@ -8,14 +8,33 @@ const MOST_PER_SECOND = { tasks: 50_000, cost: 1_000_000_000 } as const
 const SECONDS = { perSecond: 1, perMinute: 60, perHour: 3_600 } as const
 type Unit = keyof typeof SECONDS
 
-export const rateLimitShape = {
+const unitsShape = {
   perSecond: z.number().positive().optional(),
   perMinute: z.number().positive().optional(),
   perHour: z.number().positive().optional(),
+}
+
+export const rateLimitShape = {
+  ...unitsShape,
   /** How many of what it counts may go at once after a rest, beyond the first. */
   burst: z.number().min(0).default(0),
   /** Starts, or what their tasks cost. */
   counts: z.enum(['tasks', 'cost']).default('tasks'),
+}
+
+/** Keys have no bursts and are charged by starts. */
+export const perKeyShape = {
+  /** At most so many tasks of a key are in flight at once. */
+  concurrency: z.int().min(1).max(10_000).optional(),
+  /** At most so many tasks of a key start in that time. */
+  rate: z.preprocess(
+    (given) => (typeof given === 'number' ? { perSecond: given } : given),
+    z
+      .strictObject(unitsShape)
+      .superRefine((rate, context) => check({ ...rate, burst: 0, counts: 'tasks' }, context))
+      .transform((rate) => ({ perSecond: perSecond({ ...rate, burst: 0, counts: 'tasks' }).perSecond }))
+      .optional(),
+  ),
 }
 
 type Limit = z.output<z.ZodObject<typeof rateLimitShape>>
