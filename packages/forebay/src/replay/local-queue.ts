@@ -1,4 +1,7 @@
-/** A queue of the replay's own, with a consumer that posts every task to the replay's sink. */
+/**
+ * A queue of the replay's own, with a consumer that posts every task to the replay's sink. It is the only one, so that an
+ * engine on which consumers can't keep one rate together is paced by it alone.
+ */
 
 import { Pool } from 'undici'
 import type { Clock } from '../clock.ts'
@@ -31,7 +34,11 @@ export async function openLocalQueue(
       const response = await pool.request({ path: '/', method: 'POST', body, signal })
       await response.body.dump()
     },
-    { rate: { perSecond: rate, rampMs: 0 }, concurrency: CONCURRENCY, clock },
+    {
+      rate: { perSecond: rate, rampMs: 0, scope: queue.shared ? 'queue' : 'process' },
+      concurrency: CONCURRENCY,
+      clock,
+    },
   )
   await consumer.start()
   return {
