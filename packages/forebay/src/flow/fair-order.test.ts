@@ -352,6 +352,20 @@ describe('fair order', () => {
     )
   })
 
+  it('an urgent task goes ahead of other lines, and one that can wait lets them go first', () => {
+    const lines = new Lines()
+    lines.add(0, 1, { cost: 1, priority: -1 })
+    const [usual, urgent] = [lines.add(1, 1, LIKE), lines.add(2, 1, { cost: 1, priority: 1 })]
+    expect([lines.grant(), lines.grant()]).toEqual([urgent, usual])
+  })
+
+  it('of a line whose turn comes later than the place nothing goes before it', () => {
+    const place = { score: 10, line: { score: 10, entered: 5 } }
+    const other = { weight: 1, cost: 4, ready: 9, finish: 0, entered: 1 }
+    expect(grantsBefore(place, { ...other, score: 30 })).toBe(0)
+    expect(grantsBefore(place, { ...other, score: 3 })).toBe(2)
+  })
+
   it('a line of twice the weight is served twice as often', () => {
     const lines = new Lines()
     const long = Array.from({ length: 90 }, () => LIKE)

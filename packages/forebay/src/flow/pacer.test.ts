@@ -179,6 +179,14 @@ describe('Pacer', () => {
     )
   })
 
+  it('leaves slots that were taken ahead where they are: only the interval after the last one changes', () => {
+    const pacer = new Pacer({ perSecond: 100, rampMs: 0 })
+    for (const slot of [0, 10, 20, 30]) pacer.take(slot, 1, 0)
+    expect(pacer.nextAt).toBe(40)
+    pacer.change({ perSecond: 10, rampMs: 0 }, 0)
+    expect(pacer.nextAt).toBe(130)
+  })
+
   it('keeps a hold over a change of rate, and a longer hold over a shorter one', () => {
     const pacer = new Pacer({ perSecond: 10, rampMs: 0 })
     pacer.take(0)

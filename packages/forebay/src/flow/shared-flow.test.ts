@@ -78,6 +78,19 @@ describe('a shared flow', () => {
     expect(back(undefined, 1, 2)[1]).toBe(false)
   })
 
+  it('takes the same slots back once only', () => {
+    const first = take(undefined, settings, 5, 0)
+    const [less] = back(first.flow, first.mark, 2)
+    expect(back(less, first.mark, 2)).toEqual([less, false])
+  })
+
+  it('charges what earlier starts cost beyond what was reserved, before it reserves', () => {
+    const wish = { limits: [{ perSecond: 100, burst: 0, counts: 'cost' }], rampMs: 0 } as const
+    const step = { kind: 'reserve', ...wish, costs: [1, 1], leadMs: 0, horizonMs: 250 } as const
+    const [flow] = reserve(undefined, { ...step, charge: 0 }, 0)
+    expect(reserve(flow, { ...step, charge: 10 }, 0)[1].at).toEqual([120, 130])
+  })
+
   it('holds for everybody, ramps up afterwards, and a longer hold stands', () => {
     const flow = held(held(take(undefined, settings, 1, 0).flow, 5_000, 0), 2_900, 100)
     expect(take(flow, settings, 1, 4_000)).toMatchObject({ at: [], next: 5_000 })

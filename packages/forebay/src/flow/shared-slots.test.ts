@@ -68,6 +68,23 @@ describe('shared slots', () => {
     )
   })
 
+  it('law: up to the level all wants that are small are met, and the rest share alike what is left', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.nat(20), { minLength: 1, maxLength: 12 }),
+        fc.integer({ min: 1, max: 60 }),
+        (wants, limit) => {
+          const level = fairLevel(wants, limit)
+          const given = wants.reduce((sum, want) => sum + Math.min(want, level), 0)
+          const wanted = wants.reduce((sum, want) => sum + want, 0)
+          expect(given).toBeCloseTo(Math.min(wanted, limit), 6)
+        },
+      ),
+      { numRuns: 1_000 },
+    )
+    expect(fairLevel([1, 10, 10], 9)).toBe(4)
+  })
+
   it('a newcomer waits until others have ended what runs beyond their part', () => {
     const [first] = ask(undefined, 'a', 0, 10, 10, 0)
     const [second, b] = ask(first, 'b', 0, 10, 10, 1)

@@ -124,6 +124,16 @@ describe('estimateStart', () => {
     )
   })
 
+  it('law: what waits outside counts like what is there', () => {
+    fc.assert(
+      fc.property(cases, ([look, since, drain, delayMs]) => {
+        const joined = { ...since, behind: 0, own: since.own + since.behind }
+        expect(estimateStart(look, since, drain, delayMs)).toEqual(estimateStart(look, joined, drain, delayMs))
+      }),
+      RUNS,
+    )
+  })
+
   it.each([
     ['idle: at once', 1, 4, 0],
     ['all that may run do: half an interval', 4, 4, 50],

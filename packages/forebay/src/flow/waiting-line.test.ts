@@ -85,6 +85,16 @@ describe('WaitingLine', () => {
     expect(line.length).toBe(0)
   })
 
+  it('keeps no place for a promise that was redeemed, and counts it once', () => {
+    const line = new WaitingLine()
+    for (const id of ['a', 'b', 'c']) line.promise(0, id, true, 100)
+    expect(line.redeem(1_000, 'b')).toBe(true)
+    expect(line.reserved(1_000, 1_000)).toBe(2)
+    expect(line.length).toBe(2)
+    expect(line.reserved(60_000, 1_000)).toBe(0)
+    expect(line.length).toBe(0)
+  })
+
   it('never tells longer than five minutes', () => {
     const line = new WaitingLine()
     expect(line.promise(0, 'c', true, 0.0001)).toBe(300_000)
