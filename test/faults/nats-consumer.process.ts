@@ -2,7 +2,7 @@
  * A consumer to be killed: claims from the server at port `argv[2]` with leases of `argv[3]` ms, works for up to
  * `argv[5]` ms, and completes or retries, by the chance of seed `argv[4]`. It writes what it does before anybody can kill it in between:
  *
- *     grant ID TOKEN ATTEMPTS AT ENDS    by the boot's clock
+ *     grant ID TOKEN ATTEMPTS ASKED AT ENDS    by the boot's clock
  *     settling ID TOKEN OUTCOME
  *     settle ID TOKEN OUTCOME STATUS
  */
@@ -30,9 +30,9 @@ async function open(): Promise<NatsQueueService> {
 const queue = await open()
 writeSync(1, 'open\n')
 
-async function work(claim: Claim, endsAt: number): Promise<void> {
+async function work(claim: Claim, askedAt: number, endsAt: number): Promise<void> {
   const { id, token, task } = claim
-  writeSync(1, `grant ${id} ${token} ${task.attempts} ${systemClock.monotonic()} ${endsAt}\n`)
+  writeSync(1, `grant ${id} ${token} ${task.attempts} ${askedAt} ${systemClock.monotonic()} ${endsAt}\n`)
   await sleep(systemClock, (0.5 + random.next() / 2) * workMs)
   const retried = task.attempts < 3 && random.next() < 0.2
   const failure = { attempt: task.attempts, at: 0, code: 'Error', message: 'once more' }
@@ -45,10 +45,11 @@ async function work(claim: Claim, endsAt: number): Promise<void> {
 
 for (;;) {
   try {
+    const askedAt = systemClock.monotonic()
     const claims = await queue.claim({ max: 4, leaseMs, waitMs: 1_000 })
     // The grants were made a moment before: this end is later than theirs.
     const endsAt = systemClock.monotonic() + leaseMs
-    await Promise.all(claims.map((claim) => work(claim, endsAt)))
+    await Promise.all(claims.map((claim) => work(claim, askedAt, endsAt)))
   } catch {
     await sleep(systemClock, 50)
   }

@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openRedis } from '../../packages/forebay/src/backends/redis/redis-queue-service.ts'
 import { sleep, systemClock } from '../../packages/forebay/src/clock.ts'
-import { freePort, haveRedis, RedisServer } from '../servers/redis.ts'
+import { freePort } from '../servers/free-ports.ts'
+import { haveRedis, RedisServer } from '../servers/redis.ts'
 import { admin, afterwards, open, task, untilItWorks } from './redis-scene.ts'
 
 const SLOTS = 16_384
