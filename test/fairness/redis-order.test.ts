@@ -19,10 +19,10 @@ import type {
 import { VirtualClock } from '../../packages/forebay/src/clock.ts'
 import { openClocked } from '../servers/clocked-redis.ts'
 import { haveRedis, RedisServer } from '../servers/redis.ts'
+import { commandOf } from './commands.ts'
 
 const RUNS = 300
 
-const span = fc.constantFrom(0, 0, 1, 50, 400)
 const task = fc.record({
   key: fc.option(fc.nat(4), { freq: 4 }),
   weight: fc.constantFrom(undefined, 1, 1, 2, 0.5),
@@ -33,31 +33,7 @@ const task = fc.record({
   delayMs: fc.constantFrom(0, 0, 0, 1, 50),
 })
 type Fields = typeof task extends fc.Arbitrary<infer Value> ? Value : never
-const limits = fc.record(
-  { concurrency: fc.integer({ min: 1, max: 3 }), perSecond: fc.constantFrom(2, 10) },
-  { requiredKeys: [] },
-)
-const bounds = fc.record(
-  {
-    maxDepth: fc.integer({ min: 1, max: 12 }),
-    maxBytes: fc.integer({ min: 4, max: 40 }),
-    overflow: fc.constantFrom('reject' as const, 'drop-oldest' as const, 'drop-lowest-priority' as const),
-  },
-  { requiredKeys: [] },
-)
-const command = fc.oneof(
-  fc.record({ do: fc.constant('push' as const), tasks: fc.array(task, { minLength: 1, maxLength: 5 }), bounds }),
-  fc.record({ do: fc.constant('claim' as const), max: fc.integer({ min: 1, max: 6 }), perKey: limits, leaseMs: span }),
-  fc.record({
-    do: fc.constant('settle' as const),
-    back: fc.nat(5),
-    outcome: fc.constantFrom('complete', 'complete', 'retry', 'dead', 'expire', 'release'),
-    delayMs: span,
-  }),
-  fc.record({ do: fc.constant('elapse' as const), ms: span }),
-  fc.record({ do: fc.constant('redrive' as const) }),
-  fc.record({ do: fc.constant('ask' as const), task }),
-)
+const command = commandOf(task)
 type Command = typeof command extends fc.Arbitrary<infer Value> ? Value : never
 
 /** Both engines under one clock. */

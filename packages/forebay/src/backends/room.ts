@@ -7,18 +7,21 @@ import type { Clock } from '../clock.ts'
 import { ForebayError } from '../errors.ts'
 import type { Bounds, Depth } from './queue-service.ts'
 
-/** So old may the depth be that is counted from. */
+/** Where each look at the depth costs money. */
 const FRESH_MS = 500
 
 export class Room {
   readonly #backend: string
+  readonly #freshMs: number
   readonly #clock: Clock
   readonly #depth: () => Promise<Depth>
   #counted = 0
   #until = Number.NEGATIVE_INFINITY
   #counting: Promise<void> | undefined
 
-  constructor(backend: string, clock: Clock, depth: () => Promise<Depth>) {
+  /** @param freshMs So old may the depth be that is counted from. */
+  constructor(backend: string, clock: Clock, depth: () => Promise<Depth>, freshMs = FRESH_MS) {
+    this.#freshMs = freshMs
     this.#backend = backend
     this.#clock = clock
     this.#depth = depth
@@ -48,7 +51,7 @@ export class Room {
   async #count(): Promise<void> {
     const { ready, delayed, inFlight } = await this.#depth()
     this.#counted = ready + delayed + inFlight
-    this.#until = this.#clock.monotonic() + FRESH_MS
+    this.#until = this.#clock.monotonic() + this.#freshMs
   }
 
   #check({ maxBytes, overflow = 'reject' }: Bounds): void {

@@ -20,7 +20,7 @@ import type {
   Settlement,
   SettleResult,
 } from '../queue-service.ts'
-import { Room } from './bounds.ts'
+import { Room } from '../room.ts'
 import { DeadQueue } from './dead-letters.ts'
 import { copyOf, type Delivery } from './delivery.ts'
 import { DepthGauge } from './depth.ts'
@@ -41,6 +41,9 @@ const BEFORE_TIMEOUT_MS = 2 * 60_000
 
 /** From 4.0 on the server takes messages of at most 16 MiB; a megabyte is left for what stands beside the payload. */
 const MAX_PAYLOAD_BYTES = 15 * 1024 * 1024
+
+/** A look at the depth costs the server little. */
+const DEPTH_FRESH_MS = 200
 
 /** Two, because the server stops reading from those who publish when it runs out of memory or disk. */
 export interface Wires {
@@ -112,7 +115,7 @@ export class RabbitmqQueueService implements QueueService {
       inFlight: this.#grants.size + this.#settling.underWay,
       dead: dead.walked,
     }))
-    this.#room = new Room(clock, () => this.#gauge.depth())
+    this.#room = new Room('rabbitmq', clock, () => this.#gauge.depth(), DEPTH_FRESH_MS)
     this.dead = {
       list: (page) => this.#whileOpen(() => dead.list(page)),
       redrive: (which) => this.#whileOpen(() => dead.redrive(which)),
