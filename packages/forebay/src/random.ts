@@ -9,9 +9,24 @@ export interface RandomSource {
   bytes(count: number): Uint8Array
 }
 
+/** Bytes are fetched so many at a time: a call of the system for each task's id would cost as much as all else of its admission. */
+const POOL_BYTES = 4_096
+
+let pool = Buffer.alloc(0)
+let used = 0
+
 export const systemRandom: RandomSource = {
   next: () => Math.random(),
-  bytes: (count) => randomBytes(count),
+  bytes: (count) => {
+    if (count > POOL_BYTES / 4) return randomBytes(count)
+    if (used + count > pool.length) {
+      // Not overwritten: what was given out of the old pool belongs to whoever has it.
+      pool = randomBytes(POOL_BYTES)
+      used = 0
+    }
+    used += count
+    return pool.subarray(used - count, used)
+  },
 }
 
 /** The same seed gives the same numbers for ever (mulberry32). For tests and simulation, not for secrets. */

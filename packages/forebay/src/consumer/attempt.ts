@@ -16,6 +16,7 @@ import type { RandomSource } from '../random.ts'
 import { type DeadReason, type FailedAttempt, TASK_BOUNDS } from '../task.ts'
 import { withAbortGrace } from './abort-grace.ts'
 import type { CallReport, HandlerContext, HandlerReturn, Work } from './handler.ts'
+import { LazyAbort } from './lazy-abort.ts'
 import type { Limits } from './options.ts'
 
 /** How an attempt at a task ended; `outcome` is what the consumer stores. */
@@ -50,7 +51,7 @@ export interface AttemptSide {
 
 export class Attempt<Types extends TaskTypes> {
   readonly #claims: readonly Claim[]
-  readonly #abort = new AbortController()
+  readonly #abort = new LazyAbort()
   #releaseOnAbort = false
   readonly #settings: AttemptSettings
   readonly #side: AttemptSide
@@ -103,7 +104,16 @@ export class Attempt<Types extends TaskTypes> {
   ): Promise<readonly HandlerReturn[] | { readonly thrown: unknown }> {
     const attempt = (this.#claims[0] as Claim).task.attempts
     const { extend, charge, report } = this.#side
-    const context: HandlerContext = { signal: this.#abort.signal, attempt, extend, charge, report }
+    const abort = this.#abort
+    const context: HandlerContext = {
+      get signal() {
+        return abort.signal
+      },
+      attempt,
+      extend,
+      charge,
+      report,
+    }
     try {
       return await this.#withinTime(() => work.run(tasks, context))
     } catch (thrown) {
@@ -119,7 +129,7 @@ export class Attempt<Types extends TaskTypes> {
     })
     try {
       // An asynchronous schema may have taken so long that the attempt is told to end before its handler begins.
-      return await withAbortGrace(clock, this.#abort.signal, work)
+      return await withAbortGrace(clock, this.#abort, work)
     } finally {
       cancelTimeout()
     }
@@ -158,7 +168,7 @@ export class Attempt<Types extends TaskTypes> {
     if (this.#releaseOnAbort) return { outcome: 'release', delayMs: 0 }
     const { limits, random } = this.#settings
     // A handler that obeyed its signal throws what its client made of it; the reason is what happened.
-    const cause = this.#abort.signal.aborted ? this.#abort.signal.reason : thrown
+    const cause = this.#abort.aborted ? this.#abort.reason : thrown
     return this.#retryOrDead(claim, cause, fullJitter(claim.task.attempts, random.next(), limits.backoff))
   }
 

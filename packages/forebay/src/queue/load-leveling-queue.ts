@@ -110,16 +110,14 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
    * then nothing was stored; or BACKEND_UNAVAILABLE: then nobody knows, and the same `id` again makes no second task.
    */
   async enqueue(input: InputOf<Types>, options: EnqueueOptions = {}): Promise<Enqueued> {
-    const [result] = await this.enqueueMany([input], options)
-    if (result?.status === 'refused') throw result.error
-    return result as Enqueued
+    const result = await this.#track(this.#enqueueOne(input, options))
+    if (result.status === 'refused') throw result.error
+    return result
   }
 
   /** Stores many tasks, each on its own merits, in order; resolves with what became of each. */
   enqueueMany(inputs: readonly InputOf<Types>[], options: EnqueueOptions = {}): Promise<EnqueueResult[]> {
-    const work = this.#enqueueMany(inputs, options)
-    this.#underWay.add(work)
-    return work.finally(() => this.#underWay.delete(work))
+    return this.#track(this.#enqueueMany(inputs, options))
   }
 
   /**
@@ -202,6 +200,21 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
     await Promise.all(this.#underWay)
     await this.#intake.close()
     await Promise.all([this.service.close(), this.#coordinator?.close()])
+  }
+
+  async #track<Result>(work: Promise<Result>): Promise<Result> {
+    this.#underWay.add(work)
+    try {
+      return await work
+    } finally {
+      this.#underWay.delete(work)
+    }
+  }
+
+  async #enqueueOne(input: InputOf<Types>, options: EnqueueOptions): Promise<EnqueueResult> {
+    const one = await this.#admit(input, options)
+    if (one instanceof ForebayError) return this.#told(String(input?.type), { status: 'refused', error: one })
+    return this.#told(one.task.type, await this.#storing([one], options)(one))
   }
 
   async #enqueueMany(inputs: readonly InputOf<Types>[], options: EnqueueOptions): Promise<EnqueueResult[]> {

@@ -23,6 +23,8 @@ export class Pusher {
    * offered all the same, since they may turn out to be there already.
    */
   async push(candidates: readonly Candidate[], isClosed = false): Promise<PushResult[]> {
+    // Without bounds there is nothing to tell them apart by.
+    if (!this.#full.isBounded) return this.#service.push(candidates.map(({ task }) => task))
     const groups = new Map<number | undefined, { readonly bounds: Bounds | undefined; readonly indexes: number[] }>()
     const results = new Array<PushResult>(candidates.length).fill(FULL)
     for (const [index, candidate] of candidates.entries()) {

@@ -5,6 +5,7 @@
 
 import { ForebayError } from '../../errors.ts'
 import type { PgQueryable } from './driver.ts'
+import { ahead } from './sql/ahead.ts'
 import { claim } from './sql/claim.ts'
 import { dead } from './sql/dead.ts'
 import { keyOrder } from './sql/key-order.ts'
@@ -12,12 +13,13 @@ import { updateLines } from './sql/lines.ts'
 import { looking } from './sql/looking.ts'
 import { pickInTurn } from './sql/pick-in-turn.ts'
 import { push } from './sql/push.ts'
+import { pushDropping } from './sql/push-dropping.ts'
 import { settle } from './sql/settle.ts'
 import { tables } from './sql/tables.ts'
 import { upkeep } from './sql/upkeep.ts'
 
 const first = (s: string): string =>
-  [tables, looking, keyOrder, push, updateLines, pickInTurn, claim, settle, dead, upkeep]
+  [tables, looking, keyOrder, push, pushDropping, updateLines, pickInTurn, claim, ahead, settle, dead, upkeep]
     .map((part) => part(s))
     .join('\n')
 

@@ -17,12 +17,15 @@ import type {
   FoundTask,
   KeyLimits,
   NewTask,
+  Newcomer,
   PushResult,
   QueueService,
   Settlement,
   SettleResult,
 } from '../queue-service.ts'
+import { aheadOf } from '../ahead.ts'
 import type { SharedState } from '../shared-state.ts'
+import { type AheadRow, newcomerParameters, readSaid } from './ahead.ts'
 import { int4Array, textArray } from './array-params.ts'
 import { applyToCell } from './cells.ts'
 import { channelOf } from './channel.ts'
@@ -31,6 +34,7 @@ import { type ClaimRow, type Granted, grantedOf } from './claiming.ts'
 import { callOf, Database } from './database.ts'
 import { deadLetters } from './dead-letters.ts'
 import type { PgPool } from './driver.ts'
+import { EvictionIndexes } from './eviction-indexes.ts'
 import { type DepthRow, depthOf, type FindRow, foundOf } from './looking.ts'
 import { PostgresClaims } from './postgres-claims.ts'
 import { checkSchema } from './postgres-url.ts'
@@ -98,6 +102,7 @@ export class PostgresQueueService implements QueueService {
   readonly #claims: PostgresClaims
   readonly #news: WorkNews
   readonly #upkeep: Upkeep
+  readonly #evictionIndexes: EvictionIndexes
   #stopHearing: (() => void) | undefined
   #closing: Promise<void> | undefined
 
@@ -109,6 +114,7 @@ export class PostgresQueueService implements QueueService {
     this.#news = database.newsOf(queue)
     const { listener } = database
     this.#claims = new PostgresClaims({ clock, ask: this.#ask, isHearing: () => listener.isListening })
+    this.#evictionIndexes = new EvictionIndexes(database)
     this.#upkeep = new Upkeep(async () => (await this.#call('upkeep', []))[0]?.[0] === true)
     this.dead = deadLetters(
       async (name, values) => this.#callOpen(name, values),
@@ -120,8 +126,9 @@ export class PostgresQueueService implements QueueService {
     this.#checkOpen()
     if (transaction !== undefined) return this.#pushWithin(transaction, tasks, bounds)
     const results: PushResult[] = []
+    const call = this.#pushCallOf(bounds)
     for (const run of distinctRuns(tasks)) {
-      const [row] = await this.#call('push', [...pushParameters(run, bounds), true, undefined])
+      const [row] = await this.#call(call.name, [...pushParameters(run, bounds), true, undefined, ...call.more])
       const [statuses, , low] = row as PushRow
       results.push(...pushResults(run, row as PushRow))
       if (statuses?.every((status) => status !== 0)) continue
@@ -156,10 +163,11 @@ export class PostgresQueueService implements QueueService {
     return extendResults(claims.length, asked, (row as [string[] | null])[0])
   }
 
-  async depth(): Promise<Depth> {
+  async depth(newcomer?: Newcomer): Promise<Depth> {
+    const ahead = newcomer && (await this.#ahead(newcomer))
     const [row] = await this.#callOpen('depth', [])
     this.#upkeep.count(Number((row as DepthRow)[10]))
-    return depthOf(row as DepthRow)
+    return { ...depthOf(row as DepthRow), ...(ahead !== undefined && { ahead }) }
   }
 
   async find(ids: readonly TaskId[]): Promise<(FoundTask | undefined)[]> {
@@ -183,19 +191,38 @@ export class PostgresQueueService implements QueueService {
     await this.#claims.end()
     this.#stopHearing?.()
     await this.#upkeep.done()
+    await this.#evictionIndexes.done()
     await this.#database.release()
+  }
+
+  async #ahead(newcomer: Newcomer): Promise<number> {
+    const rows = (await this.#callOpen('ahead', newcomerParameters(newcomer))) as AheadRow[]
+    const low = rows[0]?.[3]
+    if (low !== null && low !== undefined) this.#tell(low)
+    return aheadOf(readSaid(rows), newcomer.priority)
   }
 
   async #pushWithin(transaction: unknown, tasks: readonly NewTask[], bounds: Bounds): Promise<PushResult[]> {
     const client = clientOf(transaction)
     const channel = channelOf(this.#database.schema, this.#queue)
     const results: PushResult[] = []
+    const call = this.#pushCallOf(bounds)
     for (const run of distinctRuns(tasks)) {
-      const values = [this.#queue, ...pushParameters(run, bounds), false, channel]
-      const [row] = await runWithin(client, callOf(this.#database.schema, 'push', values))
+      const values = [this.#queue, ...pushParameters(run, bounds), false, channel, ...call.more]
+      const [row] = await runWithin(client, callOf(this.#database.schema, call.name, values))
       results.push(...pushResults(run, row as PushRow))
     }
     return results
+  }
+
+  /** The function that stores tasks within these bounds, and what it takes at the end. */
+  #pushCallOf({ maxDepth, maxBytes, overflow = 'reject' }: Bounds): {
+    readonly name: string
+    readonly more: unknown[]
+  } {
+    if (overflow === 'reject' || (maxDepth === undefined && maxBytes === undefined)) return { name: 'push', more: [] }
+    this.#evictionIndexes.need(overflow)
+    return { name: 'push_dropping', more: [overflow] }
   }
 
   readonly #ask = async (shares: readonly number[], leaseMs: number, perKey: KeyLimits): Promise<Granted> => {
@@ -248,8 +275,8 @@ export function capabilitiesOf(durability: 'process' | 'disk'): Capabilities {
     keyOrder: true,
     fairness: true,
     keyLimits: true,
-    eviction: false,
-    ahead: false,
+    eviction: true,
+    ahead: true,
     transactions: true,
     maxDedupWindowMs: Number.POSITIVE_INFINITY,
     find: true,

@@ -94,14 +94,28 @@ export function* distinctRuns(tasks: readonly NewTask[]): Generator<NewTask[]> {
   if (run.length > 0) yield run
 }
 
-export type PushRow = [statuses: number[] | null, firsts: string[] | null, low: number | null]
+export type PushRow = [
+  statuses: number[] | null,
+  firsts: string[] | null,
+  low: number | null,
+  /** Of a push that may drop tasks: what gave way, and each one's place of the newcomer that it gave way to, from 1. */
+  dropped?: string[] | null,
+  droppers?: number[] | null,
+]
 
-export function pushResults(tasks: readonly NewTask[], [statuses, firsts]: PushRow): PushResult[] {
+export function pushResults(tasks: readonly NewTask[], [statuses, firsts, , dropped, droppers]: PushRow): PushResult[] {
+  const gone = new Map<number | undefined, string[]>()
+  for (const [index, id] of dropped?.entries() ?? []) {
+    const dropper = droppers?.[index]
+    gone.set(dropper, [...(gone.get(dropper) ?? []), fromStored(id)])
+  }
   return tasks.map(({ id }, index) => {
     const first = fromStored(firsts?.[index] ?? id)
     switch (statuses?.[index] ?? 0) {
-      case 0:
-        return { status: 'accepted', id }
+      case 0: {
+        const victims = gone.get(index + 1)
+        return victims ? { status: 'accepted', id, dropped: victims } : { status: 'accepted', id }
+      }
       case 1:
         return { status: 'duplicate', id: first }
       case 2:

@@ -1,8 +1,9 @@
 /** Depth and find. */
 
 import type { DeadReason, TaskId } from '../../task.ts'
+import { aheadOf } from '../ahead.ts'
 import type { Depth, FoundTask, Newcomer } from '../queue-service.ts'
-import { aheadOf } from './ahead.ts'
+import { readSaid } from './ahead.ts'
 import { type Argument, type RunScript, script } from './script.ts'
 import { DEPTH_SCRIPT } from './scripts/depth-script.ts'
 import { FIND_SCRIPT } from './scripts/find-script.ts'
@@ -29,7 +30,7 @@ export async function depth(run: RunScript, newcomer?: Newcomer): Promise<Depth>
       oldestReadyAgeMs: oldest / 1_000,
       bytes,
       totals: { accepted, completed, expired, dropped },
-      ...(newcomer && { ahead: aheadOf(counted.slice(10).map(String), hasLine, newcomer.priority) }),
+      ...(newcomer && { ahead: aheadOf(readSaid(counted.slice(10).map(String), hasLine), newcomer.priority) }),
     }
   }
 }

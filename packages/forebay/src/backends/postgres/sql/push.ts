@@ -10,11 +10,22 @@
 import { AGEING_STEP_MS } from '../../rank.ts'
 import { NOW, routine } from './routine.ts'
 
+/** The tasks, as columns; pushing.ts gives them in this order. */
+export const PUSH_COLUMNS = `ids text[], types text[], payloads text[], keys text[], headers text[], priorities integer[],
+      costs float8[], weights float8[], delays float8[], ttls float8[], ordered boolean[], dedups text[], prints bytea[],
+      windows float8[]`
+
+export const PUSH_COLUMN_NAMES: readonly string[] = PUSH_COLUMNS.split(',').map(
+  (column) => column.trim().split(' ')[0] as string,
+)
+
+export const TAKE_BOUNDS_LOCK = (s: string): string =>
+  `PERFORM pg_advisory_xact_lock(hashtext('forebay bounds ${s.replaceAll("'", "''")}'), q);`
+
 export const push = (s: string): string =>
   routine(
     `${s}.push(
-      q integer, ids text[], types text[], payloads text[], keys text[], headers text[], priorities integer[], costs float8[],
-      weights float8[], delays float8[], ttls float8[], ordered boolean[], dedups text[], prints bytea[], windows float8[],
+      q integer, ${PUSH_COLUMNS},
       max_depth float8, max_bytes float8, alone boolean, channel text
     )`,
     'TABLE (statuses smallint[], firsts text[], low float8)',
@@ -33,7 +44,7 @@ export const push = (s: string): string =>
   BEGIN
     IF max_depth IS NOT NULL OR max_bytes IS NOT NULL THEN
       IF alone THEN
-        PERFORM pg_advisory_xact_lock(hashtext('forebay bounds ${s.replaceAll("'", "''")}'), q);
+        ${TAKE_BOUNDS_LOCK(s)}
       END IF;
       SELECT coalesce(max_depth, 'Infinity') - t.depth, coalesce(max_bytes, 'Infinity') - t.bytes INTO depth, bytes
         FROM ${s}.totals(q) t;

@@ -8,11 +8,12 @@
  * Returns for each 0 if it is accepted, 1 duplicate, 2 full by depth, 3 full by bytes.
  */
 
-import { QUEUE_PART } from './queue-part.ts'
+import { PLAIN_QUEUE_PART } from './queue-part.ts'
 
-export const PUSH_FRESH_SCRIPT = `${QUEUE_PART}
+export const PUSH_FRESH_SCRIPT = `${PLAIN_QUEUE_PART}
+local BODIES = base .. ':bodies'
 local max_depth, max_bytes = tonumber(ARGV[1]), tonumber(ARGV[2])
-local depth = max_depth >= 0 and redis.call('HLEN', BODIES) - redis.call('ZCARD', DEAD)
+local depth = max_depth >= 0 and redis.call('HLEN', BODIES) - redis.call('ZCARD', base .. ':dead')
 local new, results = {}, {}
 for i = 3, #ARGV, 2 do
   local id, body = ARGV[i], ARGV[i + 1]
@@ -34,11 +35,16 @@ for i = 3, #ARGV, 2 do
   results[#results + 1] = result
 end
 if #new > 0 then
-  redis.call('RPUSH', FRESH, unpack(new))
-  if fresh + ranked == 0 then open_common() end
-  fresh = fresh + #new
+  redis.call('RPUSH', base .. ':fresh', unpack(new))
   if parked > now then redis.call('XADD', base .. ':wake', 'MAXLEN', 1, '*', 'w', '') end
-  save()
+  local opens = fresh + ranked == 0
+  fresh = fresh + #new
+  if opens then
+    open_common()
+    save_opening()
+  else
+    save_plain()
+  end
 end
 return results
 `

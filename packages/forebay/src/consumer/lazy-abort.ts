@@ -1,0 +1,47 @@
+/**
+ * Aborts an attempt. Its signal is made only for a handler that asks for it: making one, and listening to it, costs more than all
+ * the rest of a short attempt, and most handlers never look at it.
+ */
+
+import type { AbortSource } from './abort-grace.ts'
+
+export class LazyAbort implements AbortSource {
+  #controller: AbortController | undefined
+  readonly #listeners = new Set<() => void>()
+  #aborted = false
+  #reason: unknown
+
+  get aborted(): boolean {
+    return this.#aborted
+  }
+
+  get reason(): unknown {
+    return this.#reason
+  }
+
+  get signal(): AbortSignal {
+    if (!this.#controller) {
+      this.#controller = new AbortController()
+      if (this.#aborted) this.#controller.abort(this.#reason)
+    }
+    return this.#controller.signal
+  }
+
+  /** The first reason stands. */
+  abort(reason: unknown): void {
+    if (this.#aborted) return
+    this.#aborted = true
+    this.#reason = reason
+    this.#controller?.abort(reason)
+    for (const listener of this.#listeners) listener()
+    this.#listeners.clear()
+  }
+
+  addEventListener(_: 'abort', listener: () => void): void {
+    this.#listeners.add(listener)
+  }
+
+  removeEventListener(_: 'abort', listener: () => void): void {
+    this.#listeners.delete(listener)
+  }
+}
