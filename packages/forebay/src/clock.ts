@@ -6,6 +6,7 @@
  */
 
 import { readFileSync } from 'node:fs'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 
 /** Cancels a timer; harmless after it fired. */
 export type CancelTimer = () => void
@@ -73,6 +74,56 @@ export const systemClock: Clock & { readonly origin: string } = new SystemClock(
 /** Stops this whole thread for `ms`: only for a thread that has nothing else to do, such as a backend's worker. */
 export function pauseThread(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
+}
+
+/** How late the event loop was, ms. */
+export interface EventLoopDelay {
+  readonly meanMs: number
+  readonly p99Ms: number
+  readonly maxMs: number
+}
+
+/** A timer of this many milliseconds is what the delay is measured by: it is in each of Node's figures, and taken off again. */
+const LOOP_TIMER_MS = 10
+
+/** Several who read it must not take each other's figures away: what is told is of a window of at least this long. */
+const LOOP_WINDOW_MS = 10_000
+
+/** Measures the delay of this thread's event loop. It does not keep the process alive. */
+export class EventLoopWatch {
+  readonly #clock: Clock
+  readonly #histogram = monitorEventLoopDelay({ resolution: LOOP_TIMER_MS })
+  #since: number
+  #told: EventLoopDelay | undefined
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+    this.#since = clock.monotonic()
+    this.#histogram.enable()
+  }
+
+  /** Of the last window that is over, or of the first while it lasts; undefined before anything was measured. */
+  read(): EventLoopDelay | undefined {
+    const now = this.#clock.monotonic()
+    if (this.#told && now - this.#since < LOOP_WINDOW_MS) return this.#told
+    const present = this.#measured()
+    if (now - this.#since < LOOP_WINDOW_MS) return present
+    this.#told = present
+    this.#since = now
+    this.#histogram.reset()
+    return present
+  }
+
+  stop(): void {
+    this.#histogram.disable()
+  }
+
+  #measured(): EventLoopDelay | undefined {
+    if (this.#histogram.count === 0) return undefined
+    const late = (nanoseconds: number) => Math.max(0, nanoseconds / 1e6 - LOOP_TIMER_MS)
+    const { mean, max } = this.#histogram
+    return { meanMs: late(mean), p99Ms: late(this.#histogram.percentile(99)), maxMs: late(max) }
+  }
 }
 
 /** Resolves after `delayMs`, or rejects with the signal's reason as soon as it aborts. */
