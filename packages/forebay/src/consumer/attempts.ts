@@ -126,7 +126,10 @@ export class Attempts<Types extends TaskTypes> {
     const running: Running<Types> = { attempt, held, done: Promise.resolve() }
     this.#running.add(running)
     const call = circuit.start()
-    for (const { task, waitedMs } of claims) events.emit('started', { task, waitedMs })
+    const now = clock.monotonic()
+    for (const { claim, since } of held) {
+      events.emit('started', { task: claim.task, waitedMs: claim.waitedMs, heldMs: now - since })
+    }
     running.done = this.#run(running, samples, call)
   }
 

@@ -48,6 +48,11 @@ export class Circuit {
     return this.#breaker?.state === 'open' ? this.#breaker.openUntil : undefined
   }
 
+  /** Undefined without a breaker. */
+  get state(): BreakerState | undefined {
+    return this.#breaker?.state
+  }
+
   /** Whether the downstream is taken for broken: nothing starts, or nothing but probes. */
   get isBroken(): boolean {
     return this.#breaker !== undefined && this.#breaker.state !== 'closed'

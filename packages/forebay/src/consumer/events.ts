@@ -11,8 +11,11 @@ export type ConsumerState = 'stopped' | 'running' | 'paused' | 'stopping'
 
 /** Tasks are as the backend stores them: `payload` is JSON text. */
 export interface ConsumerEvents {
-  /** An attempt begins. `waitedMs`: since the task was due, by the engine's clock. */
-  started: { readonly task: StoredTask; readonly waitedMs: number }
+  /**
+   * An attempt begins. `waitedMs`: from when the task was due to its claim, by the engine's clock. `heldMs`: from then on, until it had a
+   * permit and a slot.
+   */
+  started: { readonly task: StoredTask; readonly waitedMs: number; readonly heldMs: number }
   /** Each of these is emitted when the outcome is durable. `durationMs`: of the attempt. */
   completed: { readonly task: StoredTask; readonly durationMs: number; readonly result: unknown }
   retried: {

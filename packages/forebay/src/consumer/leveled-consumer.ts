@@ -16,6 +16,7 @@ import type { Claim } from '../backends/queue-service.ts'
 import type { CancelTimer, Clock } from '../clock.ts'
 import type { ForebayError } from '../errors.ts'
 import { Emitter, type Listener } from '../events.ts'
+import type { BreakerState } from '../flow/breaker.ts'
 import { type EffectiveRate, effectiveRate } from '../flow/effective-rate.ts'
 import type { LoadLevelingQueue } from '../queue/load-leveling-queue.ts'
 import type { AnyTaskTypes, TaskTypes } from '../queue/task-types.ts'
@@ -33,6 +34,7 @@ import { type Batch, type Handler, type Work, workOf } from './handler.ts'
 import type { Lease } from './heartbeat.ts'
 import { costOf, HeldTasks } from './held-tasks.ts'
 import { compose, scopeOf } from './middleware/compose.ts'
+import { observerOf } from './observer.ts'
 import {
   type ConsumerLimits,
   type ConsumerOptions,
@@ -96,7 +98,11 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
     if (keepResultsMs > 0) checkKeepsResults(queue.service)
     this.#queue = queue
     this.#clock = options.clock ?? queue.clock
-    this.#work = workOf(compose(options.use, handler, scopeOf(queue, this.#clock)))
+    const scope = scopeOf(queue, this.#clock)
+    const observer = observerOf(queue)
+    const composed = compose(options.use, handler, scope)
+    const isSingle = typeof composed === 'function'
+    this.#work = workOf((isSingle && observer?.middleware?.(composed, scope)) || composed)
     // Tasks that wait for their batch to fill have no heartbeat yet.
     if (this.#work.maxTasks > 1) between('maxWaitMs', this.#work.maxWaitMs, 0, leaseMs / 2)
     this.#held = new HeldTasks(this.#work)
@@ -156,6 +162,7 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
         this.#events.emit('schedule', event)
       },
     })
+    observer?.watchConsumer(this, queue.name)
   }
 
   get state(): ConsumerState {
@@ -174,6 +181,11 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
   /** Why nothing starts although it runs. */
   get standsStill(): StandsStill | undefined {
     return this.#state === 'running' ? this.#circuit.standsStill : undefined
+  }
+
+  /** The state of the circuit breaker; undefined without one. */
+  get breaker(): BreakerState | undefined {
+    return this.#circuit.state
   }
 
   /** How often tasks can start now, and what bounds it: the configured rate, or what limit, quota, breaker or a hold leave of it. */

@@ -18,6 +18,7 @@ import { type QueueCounts, Tally } from './counts.ts'
 import { Intake } from './intake.ts'
 import { type Enqueued, type EnqueueOptions, QUEUE_DEFAULTS, type QueueEvents, type QueueOptions } from './options.ts'
 import { openServices, type Services } from './open-services.ts'
+import type { QueueObserver, Sending } from './observer.ts'
 import { newTaskId } from './task-id.ts'
 import { type AnyTaskTypes, checkPayload, type InputOf, type TaskTypes } from './task-types.ts'
 
@@ -31,6 +32,9 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
   /** The schemas of the task types; undefined if any task is taken. */
   readonly types: Types | undefined
   readonly clock: Clock
+  /** Who watches it and its consumers; undefined if nobody does. */
+  readonly telemetry: QueueObserver | undefined
+  readonly #unwatch: (() => void) | undefined
   readonly #coordinator: QueueService | undefined
   readonly #random: RandomSource
   readonly #rules: AdmissionRules
@@ -41,10 +45,13 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
   readonly #underWay = new Set<Promise<unknown>>()
   #closed: Promise<void> | undefined
 
-  private constructor({ service, spill, spilled, coordinator }: Services, options: QueueOptions<Types>) {
+  private constructor({ spill, spilled, coordinator, ...opened }: Services, options: QueueOptions<Types>) {
     const { name = QUEUE_DEFAULTS.name, clock = systemClock, random = systemRandom, maxDepth, maxBytes } = options
+    const observed = (one: QueueService) => options.telemetry?.around(one, { name, clock }) ?? one
+    const service = observed(opened.service)
     this.name = name
-    this.#coordinator = coordinator
+    this.telemetry = options.telemetry
+    this.#coordinator = coordinator && observed(coordinator)
     this.types = options.tasks
     this.clock = clock
     this.#random = random
@@ -85,6 +92,7 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
       onError: (error, retryInMs) => this.#events.emit('error', { error, retryInMs }),
     })
     this.service = this.#intake.service
+    this.#unwatch = this.telemetry?.watchQueue(this)
   }
 
   /**
@@ -110,14 +118,16 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
    * then nothing was stored; or BACKEND_UNAVAILABLE: then nobody knows, and the same `id` again makes no second task.
    */
   async enqueue(input: InputOf<Types>, options: EnqueueOptions = {}): Promise<Enqueued> {
-    const result = await this.#track(this.#enqueueOne(input, options))
+    const sending = this.telemetry?.sending(this.name, [input])
+    const result = await this.#track(sending ? this.#sendOne(sending, options) : this.#enqueueOne(input, options))
     if (result.status === 'refused') throw result.error
     return result
   }
 
   /** Stores many tasks, each on its own merits, in order; resolves with what became of each. */
   enqueueMany(inputs: readonly InputOf<Types>[], options: EnqueueOptions = {}): Promise<EnqueueResult[]> {
-    return this.#track(this.#enqueueMany(inputs, options))
+    const sending = this.telemetry?.sending(this.name, inputs)
+    return this.#track(sending ? this.#send(sending, options) : this.#enqueueMany(inputs, options))
   }
 
   /**
@@ -200,6 +210,18 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
     await Promise.all(this.#underWay)
     await this.#intake.close()
     await Promise.all([this.service.close(), this.#coordinator?.close()])
+    this.#unwatch?.()
+  }
+
+  async #sendOne(sending: Sending, options: EnqueueOptions): Promise<EnqueueResult> {
+    const [result] = await this.#send(sending, options)
+    return result as EnqueueResult
+  }
+
+  async #send(sending: Sending, options: EnqueueOptions): Promise<EnqueueResult[]> {
+    const results = await this.#enqueueMany(sending.inputs as readonly InputOf<Types>[], options)
+    sending.end(results)
+    return results
   }
 
   async #track<Result>(work: Promise<Result>): Promise<Result> {

@@ -6,6 +6,7 @@ import type { ForebayError } from '../errors.ts'
 import type { StartEstimate } from '../flow/start-estimate.ts'
 import type { RandomSource } from '../random.ts'
 import type { Fair } from './fair-weights.ts'
+import type { QueueObserver } from './observer.ts'
 import type { Overflow } from './overflow.ts'
 import type { TaskTypes } from './task-types.ts'
 
@@ -51,6 +52,8 @@ export interface QueueOptions<Types extends TaskTypes> {
    * Default: the backend itself.
    */
   readonly coordinator?: string | QueueService
+  /** Watches the queue, its backend and its consumers: `createTelemetry()`. Default: nobody does. */
+  readonly telemetry?: QueueObserver
   /** Where time comes from. Default: the system. */
   readonly clock?: Clock
   /** Where ids come from. Default: the system's source. */

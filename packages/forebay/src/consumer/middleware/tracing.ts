@@ -6,6 +6,8 @@
  * queued task may run hours later and several times; as a child it would stretch the trace of its producer over all that.
  * What the handler does is traced below the span. Attributes and status never hold the payload or the result.
  *
+ * `createTelemetry()` puts it round the handlers of its queues by itself, with a producer's span to link to.
+ *
  * Without an SDK that is registered nothing is recorded and it costs next to nothing.
  */
 
