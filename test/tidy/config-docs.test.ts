@@ -10,6 +10,7 @@ import {
   breakerShape,
   configShape,
   limitsShape,
+  metricsShape,
   queueShape,
   recurringShape,
   retryShape,
@@ -35,6 +36,7 @@ test.each([
   ['breaker', breakerShape],
   ['schedule', scheduleShape],
   ['recurring', recurringShape],
+  ['metrics', metricsShape],
   ['limits', limitsShape],
 ] as const)('%s', (title, shape) => {
   const [, section = ''] = page.split(new RegExp(`^#+ ${title}$`, 'm'))

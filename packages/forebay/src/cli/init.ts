@@ -69,6 +69,11 @@ allowPrivateTargets:
 #   keepAliveMs: 65000
 #   connections: 10000
 
+# What GET /metrics shows to Prometheus; false: it does not answer. topKeys: the most frequent keys of each queue.
+# metrics:
+#   maxSeries: 1000
+#   topKeys: 0
+
 queues:
   orders:
     # Where its tasks go: POST with the payload as JSON. /v1/through/orders/... goes to what lies below it.

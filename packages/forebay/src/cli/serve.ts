@@ -39,6 +39,7 @@ export async function serve({ config: path, listen, storage }: ServeOptions): Pr
   try {
     const url = await gateway.start()
     for (const queue of gateway.queues.values()) say(describe(queue, await queue.queue.depth()))
+    if (config.metrics) say(`Metrics for Prometheus are at ${url}/metrics.`)
     say(`Forebay serves at ${url} from ${withoutPassword(config.storage)}. Stop it with Ctrl-C.`)
     await aborted(interruption.signal)
     say('Stopping: running deliveries may end. Press again to end at once; nothing acknowledged is lost.')

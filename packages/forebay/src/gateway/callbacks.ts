@@ -13,6 +13,7 @@ import { LeveledConsumer } from '../consumer/leveled-consumer.ts'
 import type { Outcome } from '../consumer/outcome.ts'
 import { asForebayError, ForebayError, messageOf } from '../errors.ts'
 import { LoadLevelingQueue } from '../queue/load-leveling-queue.ts'
+import type { QueueObserver } from '../queue/observer.ts'
 import type { RandomSource } from '../random.ts'
 import type { FailedAttempt, Task } from '../task.ts'
 import { CALLBACK_HEADER } from './through-request.ts'
@@ -47,6 +48,7 @@ export interface CallbackOptions {
   readonly guard: TargetGuard
   readonly clock: Clock
   readonly random: RandomSource
+  readonly telemetry: QueueObserver
   readonly replyBytes: number
   /** Told when a callback could not be queued; its task is not harmed. */
   readonly onError: (error: ForebayError) => void
@@ -81,6 +83,7 @@ export class Callbacks {
       name: `${options.queue}.callbacks`,
       clock: options.clock,
       random: options.random,
+      telemetry: options.telemetry,
       maxPayloadBytes: options.replyBytes * PAYLOAD_BYTES_PER_REPLY_BYTE + PAYLOAD_BYTES_BESIDE,
     })
     return new Callbacks(options, queue)

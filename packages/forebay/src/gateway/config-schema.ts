@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { ForebayError } from '../errors.ts'
 import { CronTimes } from '../queue/cron-times.ts'
 import { TASK_BOUNDS } from '../task.ts'
+import { DEFAULT_MAX_SERIES, LEAST_MAX_SERIES } from '../telemetry/registry.ts'
 import { fairSchema, fairShape, overflowSchema, overflowShape } from './admission-schema.ts'
 import { concurrencySchema } from './concurrency-schema.ts'
 import { parseListen } from './listen-address.ts'
@@ -41,6 +42,14 @@ export const limitsShape = {
   /** How long an idle connection stays open. */
   keepAliveMs: ms(1).default(65_000),
   connections: count(1, 1_000_000).default(10_000),
+}
+
+/** What `/metrics` shows. */
+export const metricsShape = {
+  /** Series at most, as Prometheus counts them. */
+  maxSeries: count(LEAST_MAX_SERIES, 1_000_000).default(DEFAULT_MAX_SERIES),
+  /** The most frequent keys of each queue that are shown. */
+  topKeys: count(0, 50).default(0),
 }
 
 const httpUrl = z.string().superRefine((text, context) => {
@@ -230,6 +239,16 @@ export const configShape = {
   /** How long a stop waits for running tasks. */
   graceMs: ms(0, 3_600_000).default(10_000),
   limits: z.strictObject(limitsShape).prefault({}),
+  /** Whether `/metrics` answers, and what it shows. */
+  metrics: z
+    .preprocess(
+      (given) => (given === true ? {} : given),
+      z.union(
+        [z.literal(false), z.strictObject(metricsShape)],
+        'is true, false, or a mapping with maxSeries and topKeys',
+      ),
+    )
+    .prefault({}),
   queues: z
     .record(queueName, z.strictObject(queueShape))
     .refine((queues) => Object.keys(queues).length > 0, 'at least one queue is needed'),
@@ -261,8 +280,10 @@ export function knownFields(path: readonly PropertyKey[]): string[] {
       ? configShape
       : first === 'limits'
         ? limitsShape
-        : third === undefined
-          ? queueShape
-          : SHAPES_IN_A_QUEUE[String(fifth ?? third) as keyof typeof SHAPES_IN_A_QUEUE]
+        : first === 'metrics'
+          ? metricsShape
+          : third === undefined
+            ? queueShape
+            : SHAPES_IN_A_QUEUE[String(fifth ?? third) as keyof typeof SHAPES_IN_A_QUEUE]
   return Object.keys(shape ?? {})
 }

@@ -22,6 +22,7 @@ import type { QueueSettings } from './config-schema.ts'
 import { type HeaderPair, headerOf, SECRET_HEADERS, withHeaders } from './headers.ts'
 import type { TargetGuard } from './target-guard.ts'
 import { isThrough, requestOf, type ThroughRequest } from './through-request.ts'
+import { traceOfAttempt } from './trace-headers.ts'
 
 export interface DeliveryOptions {
   readonly settings: QueueSettings
@@ -63,7 +64,8 @@ export class Delivery {
       ? throughRequest(requestOf(task), this.#target)
       : plainRequest(task, this.#target, this.#options.settings.target.method)
     const configured = Object.entries(this.#options.settings.target.headers)
-    const headers = withHeaders(withHeaders(request.headers, configured), ownHeaders(task, attempt))
+    const own = [...ownHeaders(task, attempt), ...traceOfAttempt(task.headers)]
+    const headers = withHeaders(withHeaders(request.headers, configured), own)
     const answer = await this.#send({ ...request, headers: idempotent(headers, task.id) }, signal)
     this.#options.onAnswer(task.id, answer)
     return this.#outcome(answer, through, context, () => secretsOf(headers, configured))

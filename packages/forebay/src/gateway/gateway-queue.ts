@@ -10,6 +10,7 @@ import { LoadLevelingQueue } from '../queue/load-leveling-queue.ts'
 import type { Overflow } from '../queue/overflow.ts'
 import { type Recurring, recurring } from '../queue/recurring.ts'
 import type { RandomSource } from '../random.ts'
+import type { Telemetry } from '../telemetry/telemetry.ts'
 import { Callbacks } from './callbacks.ts'
 import type { GatewayConfig, QueueSettings } from './config-schema.ts'
 import { Delivery } from './deliver.ts'
@@ -24,6 +25,7 @@ export interface GatewayQueueOptions {
   readonly guard: TargetGuard
   readonly clock: Clock
   readonly random: RandomSource
+  readonly telemetry: Telemetry
   readonly onError: (error: ForebayError) => void
 }
 
@@ -77,12 +79,13 @@ export class GatewayQueue {
   }
 
   static async open(name: string, settings: QueueSettings, options: GatewayQueueOptions): Promise<GatewayQueue> {
-    const { config, clock, random, guard, onError } = options
+    const { config, clock, random, guard, telemetry, onError } = options
     const { maxDepth, maxBytes, maxPayloadBytes, dedupWindowMs } = settings
     const queue = await LoadLevelingQueue.open(config.storage, {
       name,
       clock,
       random,
+      telemetry,
       maxDepth,
       maxPayloadBytes,
       dedupWindowMs,
@@ -101,6 +104,7 @@ export class GatewayQueue {
           guard,
           clock,
           random,
+          telemetry,
           onError,
         })
       : undefined

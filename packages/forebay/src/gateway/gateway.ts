@@ -16,6 +16,7 @@ import type { GatewayConfig } from './config-schema.ts'
 import { GatewayQueue } from './gateway-queue.ts'
 import { buildHttp } from './http.ts'
 import { parseListen } from './listen-address.ts'
+import { createTelemetry, type Telemetry } from '../telemetry/telemetry.ts'
 import { type Resolve, TargetGuard } from './target-guard.ts'
 import { TokenGate } from './token-gate.ts'
 
@@ -23,6 +24,8 @@ export interface GatewayOptions {
   /** Default: the system's. */
   readonly clock?: Clock
   readonly random?: RandomSource
+  /** What watches the queues. Default: a telemetry of its own, as the configuration has it. */
+  readonly telemetry?: Telemetry
   /** How target names become addresses. Default: the system's resolver. */
   readonly resolve?: Resolve
   /** Told what went wrong and concerns no caller: a backend that is away, a bug. Default: nobody. */
@@ -36,6 +39,7 @@ export class Gateway {
   readonly queues: ReadonlyMap<string, GatewayQueue>
   readonly clock: Clock
   readonly random: RandomSource
+  readonly telemetry: Telemetry
   /** The HTTP side: for tests without a socket, and for routes beside the gateway's own. */
   readonly app: FastifyInstance
   readonly onError: (error: ForebayError) => void
@@ -52,6 +56,7 @@ export class Gateway {
     this.queues = queues
     this.clock = options.clock
     this.random = options.random
+    this.telemetry = options.telemetry
     this.onError = options.onError
     this.tokens = new TokenGate(config.tokens)
     this.app = buildHttp(this)
@@ -63,18 +68,20 @@ export class Gateway {
    */
   static async open(config: GatewayConfig, options: GatewayOptions = {}): Promise<Gateway> {
     const { clock = systemClock, random = systemRandom, onError = () => {} } = options
+    const telemetry = options.telemetry ?? createTelemetry({ clock, ...(config.metrics || {}) })
     const resolved = options.resolve && { resolve: options.resolve }
     const guard = new TargetGuard({ allowPrivateTargets: config.allowPrivateTargets, ...resolved })
     const queues = new Map<string, GatewayQueue>()
     try {
       for (const [name, settings] of Object.entries(config.queues)) {
-        queues.set(name, await GatewayQueue.open(name, settings, { config, guard, clock, random, onError }))
+        queues.set(name, await GatewayQueue.open(name, settings, { config, guard, clock, random, telemetry, onError }))
       }
     } catch (thrown) {
       await Promise.allSettled([...queues.values()].map((queue) => queue.close()))
+      telemetry.close()
       throw thrown
     }
-    return new Gateway(config, queues, { clock, random, onError })
+    return new Gateway(config, queues, { clock, random, telemetry, onError })
   }
 
   get state(): State {
@@ -121,6 +128,7 @@ export class Gateway {
     await Promise.all([this.app.close(), ...queues.map((queue) => queue.drain(graceMs))])
     cut()
     await Promise.all(queues.map((queue) => queue.close()))
+    this.telemetry.close()
     this.#state = 'stopped'
   }
 }

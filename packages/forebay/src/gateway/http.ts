@@ -94,10 +94,11 @@ function addDoors(app: FastifyInstance, gateway: Gateway): void {
     }
     checkOrigin(request.headers, request.method, acting.has(request.routeOptions.url ?? ''), rules)
     // By the route and not by the path as it was written, of which there are many: `/%76%31/queues` leads there as well.
-    // What lies beside /v1 (the page, its description, the state of health) holds nothing that is anybody's.
+    // What else lies beside /v1 (the page, its description, the state of health) holds nothing that is anybody's.
     const route = request.routeOptions.url
     const [, query = ''] = (request.raw.url ?? '').split('?', 2)
-    if (route === undefined || route.startsWith('/v1/')) gateway.tokens.check(request.headers, query)
+    const isOpen = route !== undefined && !route.startsWith('/v1/') && route !== '/metrics'
+    if (!isOpen) gateway.tokens.check(request.headers, query)
     if (gateway.state === 'stopping' || gateway.state === 'stopped') {
       throw new ForebayError('QUEUE_CLOSED', 'The gateway is stopping. Nothing of the request was stored.')
     }

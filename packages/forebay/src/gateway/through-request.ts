@@ -27,22 +27,29 @@ const REQUEST_HEADERS = 'forebay-request-headers'
 
 const THROUGH_MODE = 'through'
 
-/** @throws ForebayError INVALID_REQUEST if it is known by an `Idempotency-Key` and the headers are too many to lie beside the request. */
+/** @param beside Further headers of the task. @throws ForebayError INVALID_REQUEST if it is known by an `Idempotency-Key` and the headers are too many to lie beside the request. */
 export function throughTask(
   request: ThroughRequest,
   id: string,
-  callbackUrl: string | undefined,
+  beside: Readonly<Record<string, string>>,
   isKnownByKey: boolean,
 ): TaskInput & { readonly id: string } {
   const { headers, ...withoutHeaders } = request
-  const own = { [MODE_HEADER]: THROUGH_MODE, ...(callbackUrl !== undefined && { [CALLBACK_HEADER]: callbackUrl }) }
+  const own = { ...beside, [MODE_HEADER]: THROUGH_MODE }
   if (!isKnownByKey) return { id, type: THROUGH_TYPE, payload: request, headers: own }
   const all = { ...own, [REQUEST_HEADERS]: JSON.stringify(headers) }
-  if (Buffer.byteLength(JSON.stringify(all)) > TASK_BOUNDS.headersBytes) {
+  if (isTooLong(all)) {
+    // A trace is not worth a refusal.
+    const { traceparent: _, tracestate: __, ...without } = all as typeof all & Readonly<Record<string, string>>
+    if (!isTooLong(without)) return { id, type: THROUGH_TYPE, payload: withoutHeaders, headers: without }
     const message = `A request with an Idempotency-Key has at most about ${TASK_BOUNDS.headersBytes} bytes of headers. Nothing was queued.`
     throw new ForebayError('INVALID_REQUEST', message)
   }
   return { id, type: THROUGH_TYPE, payload: withoutHeaders, headers: all }
+}
+
+function isTooLong(headers: Readonly<Record<string, string>>): boolean {
+  return Buffer.byteLength(JSON.stringify(headers)) > TASK_BOUNDS.headersBytes
 }
 
 /** The request of a task of the through mode. */

@@ -5,6 +5,7 @@ import { openApi } from '../openapi.ts'
 import { ref } from '../schemas.ts'
 import { deadLetters } from './dead-letters.ts'
 import { health } from './health.ts'
+import { metrics } from './metrics.ts'
 import { postTasks } from './post-tasks.ts'
 import { queues } from './queues.ts'
 import { tasks } from './tasks.ts'
@@ -37,6 +38,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...tasks,
   ...through,
   ...health,
+  metrics,
   document,
 ]
 

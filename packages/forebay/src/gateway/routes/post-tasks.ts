@@ -21,6 +21,7 @@ import { linesOf } from '../raw-body.ts'
 import { ref } from '../schemas.ts'
 import { enqueuedView, statusUrl } from '../task-view.ts'
 import { CALLBACK_HEADER } from '../through-request.ts'
+import { traceOfRequest } from '../trace-headers.ts'
 
 const DEFAULT_TYPE = 'task'
 
@@ -109,14 +110,14 @@ export const postTasks: Endpoint = {
   },
   async handle(gateway, request, reply) {
     const queue = queueOf(gateway, request)
-    const callbackUrl = callbackUrlOf(queue, request)
+    const headers = taskHeadersOf(queue, request)
     const { estimate } = preferences(request.headers.prefer?.toString())
     if (estimate) reply.header('preference-applied', 'estimate')
     const key = idempotencyKeyOf(request)
     const { body } = request
     const isStream = body instanceof Readable
     if (isStream || Array.isArray(body)) refuseForMany(key)
-    const intake = { queue, callbackUrl, estimate }
+    const intake = { queue, headers, estimate }
     if (isStream) return replyMany(reply, await enqueueLines(gateway, intake, body))
     if (Array.isArray(body)) return replyMany(reply, await enqueueArray(gateway, intake, body))
     const enqueued = await enqueueOne(intake, body, key)
@@ -131,12 +132,13 @@ export const postTasks: Endpoint = {
 /** Where the tasks of a request go, and what their caller wishes. */
 interface Intake {
   readonly queue: GatewayQueue
-  readonly callbackUrl: string | undefined
+  /** Of each of its tasks. */
+  readonly headers: Readonly<Record<string, string>>
   readonly estimate: boolean
 }
 
-async function enqueueOne({ queue, callbackUrl, estimate }: Intake, body: unknown, key?: string): Promise<Enqueued> {
-  const task = taskOf(body, callbackUrl)
+async function enqueueOne({ queue, headers, estimate }: Intake, body: unknown, key?: string): Promise<Enqueued> {
+  const task = taskOf(body, headers)
   if (key !== undefined && task.dedupId !== undefined) {
     const message =
       'The task has a dedupId and the request an Idempotency-Key: one of them is enough. It was not stored.'
@@ -162,7 +164,7 @@ async function enqueueArray(gateway: Gateway, intake: Intake, items: readonly un
   return {
     results: await enqueueBatch(
       intake,
-      items.map((item) => () => taskOf(item, intake.callbackUrl)),
+      items.map((item) => () => taskOf(item, intake.headers)),
     ),
   }
 }
@@ -179,7 +181,7 @@ async function enqueueLines(gateway: Gateway, intake: Intake, stream: Readable):
     for await (const line of linesOf(stream, bodyBytes, streamBytes)) {
       const number = results.length + batch.length + 1
       if (number > batchTasks) throw tooMany(batchTasks, 'Those before it are stored.')
-      batch.push(() => taskOf(parseJson(line, `Task ${number}`), intake.callbackUrl))
+      batch.push(() => taskOf(parseJson(line, `Task ${number}`), intake.headers))
       if (batch.length === BATCH_LINES) await flush()
     }
   } catch (thrown) {
@@ -216,7 +218,7 @@ async function enqueueBatch(
 }
 
 /** The queue judges the fields; here only what HTTP callers may not set. */
-function taskOf(given: unknown, callbackUrl: string | undefined): TaskInput {
+function taskOf(given: unknown, headers: Intake['headers']): TaskInput {
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
     throw new ForebayError('INVALID_TASK', 'A task is an object with at least a payload. It was not stored.')
   }
@@ -227,10 +229,9 @@ function taskOf(given: unknown, callbackUrl: string | undefined): TaskInput {
     })
   }
   checkDedupId((given as { dedupId?: unknown }).dedupId)
-  const headers = callbackUrl === undefined ? undefined : { headers: { [CALLBACK_HEADER]: callbackUrl } }
   const task = given as { readonly payload: unknown; readonly at?: unknown }
   const at = typeof task.at === 'string' ? { at: instantOf(task.at) } : undefined
-  return { type: DEFAULT_TYPE, ...(task as { payload: unknown }), ...at, ...headers }
+  return { type: DEFAULT_TYPE, ...(task as { payload: unknown }), ...at, headers }
 }
 
 /** @throws ForebayError INVALID_TASK for a text that is no moment; a number is judged by the queue. */
@@ -241,8 +242,13 @@ function instantOf(text: string): number {
   throw new ForebayError('INVALID_TASK', message, { path: 'at' })
 }
 
-/** @throws ForebayError INVALID_REQUEST, TARGET_REFUSED. */
-export function callbackUrlOf(queue: GatewayQueue, request: FastifyRequest): string | undefined {
+/** What travels with the tasks of a request: where the result goes, and the caller's trace. @throws ForebayError INVALID_REQUEST, TARGET_REFUSED. */
+export function taskHeadersOf(queue: GatewayQueue, request: FastifyRequest): Record<string, string> {
+  const callbackUrl = callbackUrlOf(queue, request)
+  return { ...traceOfRequest(request.headers), ...(callbackUrl !== undefined && { [CALLBACK_HEADER]: callbackUrl }) }
+}
+
+function callbackUrlOf(queue: GatewayQueue, request: FastifyRequest): string | undefined {
   const url = request.headers[CALLBACK_HEADER]
   if (url === undefined) return undefined
   const details = { path: CALLBACK_HEADER }

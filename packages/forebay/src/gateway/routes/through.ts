@@ -21,7 +21,7 @@ import type { Reply } from '../reply-desk.ts'
 import { ref } from '../schemas.ts'
 import { enqueuedView, statusUrl } from '../task-view.ts'
 import { throughPath, type ThroughRequest, throughTask } from '../through-request.ts'
-import { callbackUrlOf } from './post-tasks.ts'
+import { taskHeadersOf } from './post-tasks.ts'
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
 
@@ -79,7 +79,7 @@ export const through: readonly Endpoint[] = [
 
 async function handle(gateway: Gateway, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
   const queue = queueOf(gateway, request)
-  const callbackUrl = callbackUrlOf(queue, request)
+  const beside = taskHeadersOf(queue, request)
   const key = idempotencyKeyOf(request)
   const forwarded = await forwardedRequest(gateway, request)
   const wishes = preferences(request.headers.prefer?.toString())
@@ -92,7 +92,7 @@ async function handle(gateway: Gateway, request: FastifyRequest, reply: FastifyR
   reply.raw.once('close', leave)
   try {
     const id = newTaskId(gateway.clock, gateway.random)
-    const plain = throughTask(forwarded, id, callbackUrl, key !== undefined)
+    const plain = throughTask(forwarded, id, beside, key !== undefined)
     const task = key === undefined ? plain : withKey(plain, key, queue.settings)
     const estimate = wishes.estimate && wishes.respondAsync
     const { enqueued, replied } = await queueAndWait(queue, task, { estimate }, waitMs, left.signal)
