@@ -144,6 +144,6 @@ W3C trace context travels in the task's headers (\`traceparent\`, \`tracestate\`
 | \`process <queue>\` | consumer | a root of its own, with a **link** to the producer's span: one for each attempt |
 
 The gateway takes the \`traceparent\` of a request for the context of its tasks, and the request to the target carries the context of the attempt; where
-nobody records spans it carries the caller's. A batch's handler has no span, as no middleware stands round it.
+nobody records spans it carries the caller's. A batch is one span, which links to the producer of each of its tasks.
 `
 }

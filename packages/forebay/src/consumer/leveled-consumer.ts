@@ -34,7 +34,7 @@ import { type Batch, type Handler, type Work, workOf } from './handler.ts'
 import type { Lease } from './heartbeat.ts'
 import { costOf, HeldTasks } from './held-tasks.ts'
 import { compose, scopeOf } from './middleware/compose.ts'
-import { observerOf } from './observer.ts'
+import { observedHandler, observerOf } from './observer.ts'
 import {
   type ConsumerLimits,
   type ConsumerOptions,
@@ -101,8 +101,7 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
     const scope = scopeOf(queue, this.#clock)
     const observer = observerOf(queue)
     const composed = compose(options.use, handler, scope)
-    const isSingle = typeof composed === 'function'
-    this.#work = workOf((isSingle && observer?.middleware?.(composed, scope)) || composed)
+    this.#work = workOf(observer ? observedHandler(composed, observer, scope) : composed)
     // Tasks that wait for their batch to fill have no heartbeat yet.
     if (this.#work.maxTasks > 1) between('maxWaitMs', this.#work.maxWaitMs, 0, leaseMs / 2)
     this.#held = new HeldTasks(this.#work)

@@ -257,27 +257,59 @@ describe('spans', () => {
     expect(active).toEqual([processed, processed])
   })
 
-  it('are not made of a batch, whose tasks are counted all the same', async () => {
+  it('of a batch are one, which links to each producer that its tasks have', async () => {
     const { exporter, tracerProvider } = sdk()
     const { clock, telemetry, queue } = await house(() => undefined, { tracerProvider, meterProvider: false })
-    const consumer = new LeveledConsumer(
-      queue,
-      batch(() => undefined, { maxTasks: 2, maxWaitMs: 10 }),
-      { random: seededRandom(3) },
+    let active: string | undefined
+    const together = batch<AnyTaskTypes>(
+      () => {
+        active = trace.getActiveSpan()?.spanContext().spanId
+      },
+      { maxTasks: 3, maxWaitMs: 10 },
     )
+    const consumer = new LeveledConsumer(queue, together, { random: seededRandom(3) })
     await queue.enqueueMany([1, 2].map((payload) => ({ type: 'charge', payload })))
+    await queue.enqueue({ type: 'charge', payload: 3 })
     await consumer.start()
     await clock.advance(100)
     await consumer.stop()
-    expect(exporter.getFinishedSpans().map(({ name }) => name)).toEqual(['send orders'])
+    const [first, second, processed, ...more] = exporter.getFinishedSpans()
+    expect(more).toEqual([])
+    expect(processed).toMatchObject({
+      name: 'process orders',
+      kind: SpanKind.CONSUMER,
+      attributes: { 'messaging.batch.message_count': 3 },
+      status: { code: SpanStatusCode.UNSET },
+    })
+    expect(processed?.links.map(({ context }) => context.spanId)).toEqual(
+      [first, second].map((sent) => sent?.spanContext().spanId),
+    )
+    expect(active).toBe(processed?.spanContext().spanId)
     expect((await telemetry.prometheus()).text).toContain(
-      'forebay_tasks_completed_total{queue="orders",type="charge"} 2',
+      'forebay_tasks_completed_total{queue="orders",type="charge"} 3',
     )
   })
 
+  it('of a batch that fails say so', async () => {
+    const { exporter, tracerProvider } = sdk()
+    const { clock, queue } = await house(() => undefined, { tracerProvider, meterProvider: false })
+    const failing = batch<AnyTaskTypes>(() => Promise.reject(new RangeError('too many')), { maxTasks: 2 })
+    const consumer = new LeveledConsumer(queue, failing, { random: seededRandom(3), retry: { maxAttempts: 1 } })
+    await queue.enqueue({ type: 'charge', payload: 1 })
+    await consumer.start()
+    await clock.advance(100)
+    await consumer.stop()
+    expect(exporter.getFinishedSpans()[1]).toMatchObject({
+      attributes: { 'error.type': 'RangeError' },
+      status: { code: SpanStatusCode.ERROR, message: 'too many' },
+    })
+  })
+
   it('are not made where nobody records: the task goes on as it came', async () => {
-    const { telemetry, queue } = await house(() => undefined, {})
-    expect(telemetry.middleware).toBeUndefined()
+    const handler: Handler<AnyTaskTypes> = () => undefined
+    const { telemetry, queue } = await house(handler, {})
+    const scope = { queue: 'orders', types: undefined, clock: new VirtualClock() }
+    expect(telemetry.aroundHandler(handler, scope)).toBe(handler)
     const { id } = await queue.enqueue({ type: 'charge', payload: 1, headers: BROUGHT })
     expect(await queue.find(id)).toMatchObject({ task: { headers: BROUGHT } })
   })

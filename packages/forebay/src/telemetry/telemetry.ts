@@ -13,12 +13,15 @@
 import type { MeterProvider, Tracer, TracerProvider } from '@opentelemetry/api'
 import type { QueueService } from '../backends/queue-service.ts'
 import { type Clock, EventLoopWatch, systemClock } from '../clock.ts'
-import type { AnyMiddleware } from '../consumer/middleware/compose.ts'
+import type { Batch, Handler } from '../consumer/handler.ts'
+import type { AnyMiddleware, MiddlewareScope } from '../consumer/middleware/compose.ts'
 import { tracing } from '../consumer/middleware/tracing.ts'
 import type { ConsumerObserver, ObservedConsumer } from '../consumer/observer.ts'
 import { ForebayError } from '../errors.ts'
 import type { ObservedQueue, QueueObserver, Sending } from '../queue/observer.ts'
+import type { TaskTypes } from '../queue/task-types.ts'
 import type { TaskInput } from '../task.ts'
+import { withBatchSpans } from './batch-spans.ts'
 import { METRICS } from './metrics.ts'
 import { observedService } from './observed-service.ts'
 import { meterOf, mirrorOf, offerTo, tracerOf } from './open-telemetry.ts'
@@ -50,7 +53,7 @@ export function createTelemetry(options: TelemetryOptions = {}): Telemetry {
 }
 
 export class Telemetry implements QueueObserver, ConsumerObserver {
-  readonly middleware: AnyMiddleware | undefined
+  readonly #tracing: AnyMiddleware | undefined
   readonly #tracer: Tracer | undefined
   readonly #registry: Registry
   readonly #topKeys: number
@@ -64,7 +67,7 @@ export class Telemetry implements QueueObserver, ConsumerObserver {
     whole('topKeys', topKeys, 0, MOST_KEYS)
     const meter = meterOf(meterProvider)
     this.#tracer = tracerOf(tracerProvider)
-    this.middleware = this.#tracer && tracing({ tracer: this.#tracer })
+    this.#tracing = this.#tracer && tracing({ tracer: this.#tracer })
     this.#topKeys = topKeys
     this.#registry = new Registry({ maxSeries, ...(meter && { mirrorOf: mirrorOf(meter) }) })
     this.#eventLoop = options.eventLoop === false ? undefined : (options.eventLoop ?? new EventLoopWatch(clock))
@@ -99,6 +102,14 @@ export class Telemetry implements QueueObserver, ConsumerObserver {
 
   watchConsumer(consumer: ObservedConsumer, queue: string): void {
     this.#watches.get(queue)?.watchConsumer(consumer)
+  }
+
+  aroundHandler<Types extends TaskTypes>(handler: Handler<Types>, scope: MiddlewareScope): Handler<Types> {
+    return this.#tracing ? this.#tracing(handler, scope) : handler
+  }
+
+  aroundBatch<Types extends TaskTypes>(batch: Batch<Types>, scope: MiddlewareScope): Batch<Types> {
+    return this.#tracer ? withBatchSpans(batch, scope, this.#tracer) : batch
   }
 
   sending(queue: string, inputs: readonly TaskInput[]): Sending | undefined {
