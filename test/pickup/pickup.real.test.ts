@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { sleep, systemClock } from '../../packages/forebay/src/clock.ts'
 import { LeveledConsumer } from '../../packages/forebay/src/consumer/leveled-consumer.ts'
 import { LoadLevelingQueue } from '../../packages/forebay/src/queue/load-leveling-queue.ts'
-import { percentile } from '../../packages/forebay/src/replay/statistics.ts'
+import { percentile } from '../../packages/forebay/src/planner/statistics.ts'
 
 const PRODUCER = fileURLToPath(new URL('./producer.process.ts', import.meta.url))
 const COUNT = 40

@@ -145,19 +145,84 @@ export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Prom
 interface VirtualTimer {
   readonly due: number
   readonly order: number
-  readonly fire: () => void
+  /** Undefined once it was cancelled: it is passed over when its turn comes. */
+  fire: (() => void) | undefined
+}
+
+/** Fewer cancelled timers than this are not worth a sweep. */
+const FEW_CANCELLED = 64
+
+/** The timers of a `VirtualClock`: a binary heap, the next to fall due first and, of those due at one instant, the first set. */
+class VirtualTimers {
+  #heap: VirtualTimer[] = []
+  #order = 0
+  #cancelled = 0
+
+  /** The next one that was not cancelled. */
+  get first(): VirtualTimer | undefined {
+    let top = this.#heap[0]
+    while (top && !top.fire) {
+      this.shift()
+      this.#cancelled--
+      top = this.#heap[0]
+    }
+    return top
+  }
+
+  add(due: number, fire: () => void): VirtualTimer {
+    const timer: VirtualTimer = { due, order: this.#order++, fire }
+    const heap = this.#heap
+    let at = heap.push(timer) - 1
+    while (at > 0) {
+      const above = (at - 1) >> 1
+      if (isSooner(heap[above] as VirtualTimer, timer)) break
+      heap[at] = heap[above] as VirtualTimer
+      at = above
+    }
+    heap[at] = timer
+    return timer
+  }
+
+  cancel(timer: VirtualTimer): void {
+    if (!timer.fire) return
+    timer.fire = undefined
+    // Most timers are time limits that are cancelled long before they fall due: they must not pile up until then.
+    if (++this.#cancelled < FEW_CANCELLED || this.#cancelled * 2 < this.#heap.length) return
+    this.#heap = this.#heap.filter(({ fire }) => fire).sort((a, b) => (isSooner(a, b) ? -1 : 1))
+    this.#cancelled = 0
+  }
+
+  /** Takes the top away. */
+  shift(): void {
+    const heap = this.#heap
+    const last = heap.pop() as VirtualTimer
+    if (heap.length === 0) return
+    let at = 0
+    for (let below = 1; below < heap.length; below = 2 * at + 1) {
+      const right = below + 1
+      if (right < heap.length && isSooner(heap[right] as VirtualTimer, heap[below] as VirtualTimer)) below = right
+      if (isSooner(last, heap[below] as VirtualTimer)) break
+      heap[at] = heap[below] as VirtualTimer
+      at = below
+    }
+    heap[at] = last
+  }
+}
+
+function isSooner(a: VirtualTimer, b: VirtualTimer): boolean {
+  return a.due < b.due || (a.due === b.due && a.order < b.order)
 }
 
 /**
- * The system clock's twin for tests and simulation: time stands still until `advance` moves it.
+ * The system clock's twin for tests and simulation: time stands still until it is moved.
  *
  * `advance` fires the timers that fall due, in order of their due times, and lets promises settle after each, so that
- * whatever a timer set in motion has happened before the next one fires.
+ * whatever a timer set in motion has happened before the next one fires. `run` does the same for what is made of promises and
+ * this clock's timers alone.
  */
 export class VirtualClock implements Clock {
   #elapsed = 0
-  #order = 0
-  #timers: VirtualTimer[] = []
+  readonly #timers = new VirtualTimers()
   readonly #epoch: number
 
   /** @param epoch Wall time at the start, epoch milliseconds. Default: 2026-01-01T00:00:00Z. */
@@ -174,36 +239,55 @@ export class VirtualClock implements Clock {
   }
 
   after(delayMs: number, fire: () => void): CancelTimer {
-    const timer = { due: this.#elapsed + Math.max(0, delayMs), order: this.#order++, fire }
-    let at = this.#timers.length
-    while (at > 0 && (this.#timers[at - 1] as VirtualTimer).due > timer.due) at--
-    this.#timers.splice(at, 0, timer)
-    return () => {
-      const index = this.#timers.indexOf(timer)
-      if (index >= 0) this.#timers.splice(index, 1)
-    }
+    const timer = this.#timers.add(this.#elapsed + Math.max(0, delayMs), fire)
+    return () => this.#timers.cancel(timer)
   }
 
   /** When the next timer fires, by `monotonic()`; undefined if none is set. */
   get nextDue(): number | undefined {
-    return this.#timers[0]?.due
+    return this.#timers.first?.due
   }
 
   /** Moves time on by `ms`, firing what falls due on the way. */
   async advance(ms: number): Promise<void> {
     const end = this.#elapsed + ms
     await settlePromises()
-    for (let timer = this.#timers[0]; timer && timer.due <= end; timer = this.#timers[0]) {
-      this.#timers.shift()
-      this.#elapsed = Math.max(this.#elapsed, timer.due)
-      timer.fire()
-      await settlePromises()
-    }
+    while (this.#fireNext(end)) await settlePromises()
     this.#elapsed = end
   }
+
+  /**
+   * Moves time on until `isOver`, or until no timer is left. Several times as fast as `advance`, because it waits for promises
+   * only and not for the event loop: nothing that it moves may depend on files, sockets, threads or system timers. Once in a
+   * while (`YIELD_EVERY` timers) it lets the event loop turn all the same, so that signals are heard.
+   */
+  async run(isOver: () => boolean): Promise<void> {
+    await settlePromises()
+    for (let fired = 1; !isOver() && this.#fireNext(Number.POSITIVE_INFINITY); fired++) {
+      await (fired % YIELD_EVERY === 0 ? settlePromises() : settleMicrotasks())
+    }
+  }
+
+  #fireNext(end: number): boolean {
+    const timer = this.#timers.first
+    const fire = timer?.fire
+    if (!timer || !fire || timer.due > end) return false
+    this.#timers.shift()
+    timer.fire = undefined
+    this.#elapsed = Math.max(this.#elapsed, timer.due)
+    fire()
+    return true
+  }
 }
+
+const YIELD_EVERY = 4_096
 
 /** Lets every promise that can settle without time passing do so. */
 function settlePromises(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
+}
+
+/** The same for promises that wait for other promises only: Node runs its next ticks when no microtask is left. */
+function settleMicrotasks(): Promise<void> {
+  return new Promise((resolve) => process.nextTick(resolve))
 }

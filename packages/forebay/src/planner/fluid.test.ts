@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { percentile } from '../replay/statistics.ts'
+import { percentile } from './statistics.ts'
 import { readTrace } from '../replay/trace.ts'
 import { fluidBound } from './fluid.ts'
 

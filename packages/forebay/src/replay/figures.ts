@@ -9,7 +9,7 @@
 
 import { fluidBound } from '../planner/fluid.ts'
 import { backlogOf, outputWhileBacklogged } from './backlog.ts'
-import { mean, percentile } from './statistics.ts'
+import { mean, percentile } from '../planner/statistics.ts'
 
 /** How the door ended a request: 2xx; 429, or 503 with `Retry-After`; anything else, or no answer. */
 export type DoorEnd = 'accepted' | 'refused' | 'failed'
