@@ -3,11 +3,13 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { asForebayError, type ForebayError } from '../errors.ts'
+import { Answered } from './answered.ts'
 import { registerConform } from './conform.ts'
 import { registerDead } from './dead.ts'
 import { EXIT_INTERRUPTED, Interrupted } from './interrupt.ts'
 import { registerInit } from './init.ts'
 import { registerMigrate } from './migrate.ts'
+import { registerPlan } from './plan.ts'
 import { registerReplay } from './replay.ts'
 import { registerServe } from './serve.ts'
 
@@ -23,6 +25,7 @@ export function buildProgram(): Command {
   registerServe(program)
   registerInit(program)
   registerReplay(program)
+  registerPlan(program)
   registerDead(program)
   registerMigrate(program)
   registerConform(program)
@@ -37,6 +40,7 @@ export async function run(args: readonly string[]): Promise<number> {
   } catch (thrown) {
     // Commander has printed what it has to say already.
     if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : EXIT_WRONG_USE
+    if (thrown instanceof Answered) return thrown.exitCode
     if (thrown instanceof Interrupted) {
       process.stderr.write(`forebay: ${thrown.message}.\n`)
       return EXIT_INTERRUPTED

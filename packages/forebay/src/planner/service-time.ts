@@ -53,12 +53,7 @@ function wrong(fault: string): never {
  * The service time of each of `count` tasks, milliseconds.
  * @param recorded What the trace says of each, for `column`.
  */
-export function serviceTimes(
-  serviceTime: ServiceTime,
-  count: number,
-  recorded?: Float64Array,
-  seed = 1,
-): Float64Array {
+export function serviceTimes(serviceTime: ServiceTime, count: number, recorded?: Float64Array, seed = 1): Float64Array {
   if (serviceTime.kind === 'column') return recorded ?? wrong('the trace has no such column')
   const random = seededRandom(seed)
   return Float64Array.from({ length: count }, () => draw(serviceTime, random))

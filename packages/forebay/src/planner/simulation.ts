@@ -41,12 +41,12 @@ export interface SimulationOptions {
   readonly onProgress?: (share: number) => void
 }
 
-/** What became of the tasks. Times are milliseconds since the start; NaN: it never happened. */
+/** What became of the tasks. Times are milliseconds since the start. */
 export interface Simulation {
   readonly arrivalsMs: ArrayLike<number>
-  /** When the first attempt at each began. */
+  /** When the first attempt at each began; NaN: none did. */
   readonly startsMs: Float64Array
-  /** When each was over: completed, dead, expired or dropped. */
+  /** When each was over: completed, dead, expired or dropped. NaN: it was refused; Infinity: it was still there when the run was given up. */
   readonly endsMs: Float64Array
   /** Of all attempts, in their order. */
   readonly attemptsMs: readonly number[]
@@ -78,7 +78,6 @@ class Run {
   readonly #ends: Float64Array
   readonly #attempts: number[] = []
   readonly #counts = { refused: 0, completed: 0, dead: 0, lost: 0 }
-  #arrived = 0
   #ended = 0
   #running = 0
   #peakRunning = 0
@@ -89,7 +88,7 @@ class Run {
     const { length } = options.arrivalsMs
     this.#options = options
     this.#starts = new Float64Array(length).fill(Number.NaN)
-    this.#ends = new Float64Array(length).fill(Number.NaN)
+    this.#ends = new Float64Array(length).fill(Number.POSITIVE_INFINITY)
   }
 
   async result(): Promise<Simulation> {
@@ -180,7 +179,7 @@ class Run {
     this.#counts[how]++
     this.#ended++
     const now = this.#clock.monotonic()
-    if (how !== 'refused') this.#ends[index] = now
+    this.#ends[index] = how === 'refused' ? Number.NaN : now
     this.#lastEndMs = Math.max(this.#lastEndMs, now)
     const { onProgress, arrivalsMs } = this.#options
     if (onProgress && this.#ended % TELL_EVERY === 0) onProgress(this.#ended / arrivalsMs.length)

@@ -25,6 +25,7 @@ export function spanMs(name: string, text: string): number {
 
 /** A span for people, with three significant digits. */
 export function spanText(ms: number): string {
-  const [unit, factor] = ms < 1_000 ? ['ms', 1] : ms < 120_000 ? ['s', 1_000] : ms < 7_200_000 ? ['min', 60_000] : ['h', 3_600_000]
+  const [unit, factor] =
+    ms < 1_000 ? ['ms', 1] : ms < 120_000 ? ['s', 1_000] : ms < 7_200_000 ? ['min', 60_000] : ['h', 3_600_000]
   return `${Number((ms / (factor as number)).toPrecision(3))} ${unit}`
 }

@@ -16,11 +16,15 @@ import { ForebayError, messageOf } from '../errors.ts'
 export interface Trace {
   /** When each request is due, milliseconds from the first row on, never falling, already divided by the speed. */
   readonly arrivalsMs: Float64Array
+  /** The numbers of the column that was asked for, one a request. */
+  readonly column?: Float64Array
 }
 
 export interface TraceOptions {
   /** 20 plays twenty seconds in one. Default 1. */
   readonly speed?: number
+  /** Also read the numbers of this column, by its name in the header or its number from 1. Only of rows. */
+  readonly column?: string
 }
 
 /** The bounds of a trace. */
@@ -32,7 +36,8 @@ export const TRACE_BOUNDS = {
 } as const
 
 type Refuse = (line: number, fault: string) => never
-type RowReader = (line: string, number: number, add: (atMs: number) => void) => void
+type Add = (atMs: number, value?: number) => void
+type RowReader = (line: string, number: number, add: Add) => void
 
 /**
  * @param file A path or file URL.
@@ -53,7 +58,7 @@ export async function readTrace(file: string | URL, options: TraceOptions = {}):
 export async function parseTrace(
   chunks: AsyncIterable<string> | Iterable<string>,
   name: string,
-  { speed = 1 }: TraceOptions = {},
+  { speed = 1, column }: TraceOptions = {},
 ): Promise<Trace> {
   if (!(speed > 0 && speed <= TRACE_BOUNDS.speed)) {
     throw new ForebayError('INVALID_OPTION', `speed: must be above 0, at most ${TRACE_BOUNDS.speed}, and is ${speed}.`)
@@ -62,26 +67,39 @@ export async function parseTrace(
     throw new ForebayError('INVALID_TRACE', `${name}, line ${line}: ${fault}.`, { path: `line ${line}` })
   }
   const arrivals: number[] = []
+  const values: number[] = []
   let read: RowReader | undefined
   let number = 0
   for await (const line of lines(chunks, refuse)) {
     number += 1
     if (line.trim() === '') continue
-    const add = (atMs: number) => {
+    const add: Add = (atMs, value) => {
       if (arrivals.length === TRACE_BOUNDS.requests) refuse(number, `more than ${TRACE_BOUNDS.requests} requests`)
       arrivals.push(atMs / speed)
+      if (value !== undefined) values.push(value)
     }
     if (read) read(line, number, add)
-    else read = readerFor(line, number, add, refuse)
+    else read = readerFor({ first: line, number, add, refuse, column })
   }
   if (arrivals.length === 0) refuse(Math.max(1, number), 'the trace ends without one request')
-  return { arrivalsMs: Float64Array.from(arrivals) }
+  return { arrivalsMs: Float64Array.from(arrivals), ...(column !== undefined && { column: Float64Array.from(values) }) }
+}
+
+interface Beginning {
+  readonly first: string
+  readonly number: number
+  readonly add: Add
+  readonly refuse: Refuse
+  readonly column: string | undefined
 }
 
 /** Decides by the first line, and reads it if it is already a row. */
-function readerFor(first: string, number: number, add: (atMs: number) => void, refuse: Refuse): RowReader {
-  if (/^\s*second\s*,\s*requests\s*$/i.test(first)) return countsReader(refuse)
-  const reader = rowsReader(refuse)
+function readerFor({ first, number, add, refuse, column }: Beginning): RowReader {
+  if (/^\s*second\s*,\s*requests\s*$/i.test(first)) {
+    if (column !== undefined) refuse(number, `a trace of counts has no column "${column}"`)
+    return countsReader(refuse)
+  }
+  const reader = rowsReader(refuse, column === undefined ? undefined : placeOf(column, first, number, refuse))
   if (timeOf(firstCell(first)) !== undefined) reader(first, number, add)
   return reader
 }
@@ -104,7 +122,28 @@ function countsReader(refuse: Refuse): RowReader {
   }
 }
 
-function rowsReader(refuse: Refuse): RowReader {
+/** Where the column stands, from 0. */
+function placeOf(column: string, first: string, number: number, refuse: Refuse): number {
+  const named = cellsOf(first).indexOf(column)
+  if (named >= 0) return named
+  if (/^[1-9]\d{0,3}$/.test(column)) return Number(column) - 1
+  return refuse(number, `there is no column "${cut(column)}"; name one of the header, or give its number`)
+}
+
+function cellsOf(line: string): string[] {
+  return line.split(',').map((cell) => cell.trim().replace(/^"(.*)"$/, '$1'))
+}
+
+function rowsReader(refuse: Refuse, place: number | undefined): RowReader {
+  const valueIn = (line: string, number: number) => {
+    if (place === undefined) return undefined
+    const cell = cellsOf(line)[place] ?? ''
+    const value = Number(cell)
+    if (cell === '' || !(value >= 0 && value < Number.POSITIVE_INFINITY)) {
+      refuse(number, `"${cut(cell)}" in column ${place + 1} is not a number of milliseconds`)
+    }
+    return value
+  }
   let origin: number | undefined
   let last = Number.NEGATIVE_INFINITY
   return (line, number, add) => {
@@ -114,7 +153,7 @@ function rowsReader(refuse: Refuse): RowReader {
     if (time < last) refuse(number, 'its time is before that of the row ahead of it; rows must be in order')
     last = time
     origin ??= time
-    add(time - origin)
+    add(time - origin, valueIn(line, number))
   }
 }
 
