@@ -6,7 +6,7 @@ import { ForebayError, messageOf } from '../errors.ts'
 import { type Chosen, makePlan, type Plan } from '../planner/plan.ts'
 import { planReport } from '../planner/plan-report.ts'
 import { serviceTimes } from '../planner/service-time.ts'
-import { simulate } from '../planner/simulation.ts'
+import { SimulationThreads } from '../planner/simulation-threads.ts'
 import type { Load } from '../planner/sizing.ts'
 import { CHART_COLUMNS, chartOf, wantsColour } from '../replay/chart.ts'
 import { pictureOf } from '../replay/picture.ts'
@@ -22,7 +22,8 @@ export async function plan(file: string, flags: PlanFlags): Promise<void> {
   const load = await loadOf(file, flags)
   const progress = new ProgressLine(systemClock, process.stderr)
   const stop = onInterrupt('The plan was stopped before its end; there is none')
-  let step = ''
+  const onProgress = (share: number) => progress.show(share, `${Math.floor(100 * share)}% simulated`)
+  const threads = new SimulationThreads({ signal: stop.signal, onProgress })
   try {
     const made = await makePlan({
       load,
@@ -32,13 +33,7 @@ export async function plan(file: string, flags: PlanFlags): Promise<void> {
       workerCostPerHour: flags.workerCost,
       maxRate: flags.maxRate,
       maxConcurrency: flags.maxConcurrency,
-      onStep: (next) => {
-        step = next
-      },
-      simulate: (options) => {
-        const onProgress = (share: number) => progress.show(share, `simulating ${step}`)
-        return simulate({ ...options, signal: stop.signal, onProgress })
-      },
+      simulate: (options) => threads.simulate(options),
     })
     progress.clear()
     await draw(made, file, flags)

@@ -13,7 +13,8 @@ import type { Verdict } from './fitness.ts'
 import { verdictOn } from './fitness.ts'
 import { measured, type Objective } from './objective.ts'
 import { scaledLoad, slowedLoad } from './scaled-load.ts'
-import type { Simulation, SimulationOptions } from './simulation.ts'
+import type { Simulation } from './simulation.ts'
+import type { ThreadedOptions } from './simulation-threads.ts'
 import { leastConcurrency, leastFluidRate, leastRate, type Load, roundedUp } from './sizing.ts'
 import { peakQueued, peakWaiting, startWaits, type Waits, waitsOf } from './wait-figures.ts'
 
@@ -29,9 +30,8 @@ export interface PlanOptions {
   /** What the downstream bears at most: starts a second, attempts at once. Default: not known. */
   readonly maxRate?: number | undefined
   readonly maxConcurrency?: number | undefined
-  readonly simulate: (options: SimulationOptions) => Promise<Simulation>
-  /** Told before each simulation. */
-  readonly onStep?: (step: string) => void
+  /** Runs one simulation; those of the what-ifs are asked for all at once. */
+  readonly simulate: (options: ThreadedOptions) => Promise<Simulation>
 }
 
 /** What is chosen. */
@@ -138,7 +138,7 @@ class Planner {
     let { rate, concurrency } = wish
     for (let raises = 0; ; raises++) {
       const setting = this.#settingFor(rate, concurrency)
-      const simulation = await this.#run('the plan', this.#options.load, setting)
+      const simulation = await this.#run(this.#options.load, setting)
       if (raises === MOST_RAISES || this.#forecast(simulation).isKept) return { setting, simulation }
       rate = Math.min(maxRate, roundedUp(rate * 1.01, 3))
       concurrency = Math.min(maxConcurrency, Math.ceil(concurrency * 1.05))
@@ -173,7 +173,7 @@ class Planner {
       cases.map(async ([name, whatLoad, whatSetting]) => ({
         name,
         setting: whatSetting,
-        forecast: this.#forecast(await this.#run(name, whatLoad, whatSetting)),
+        forecast: this.#forecast(await this.#run(whatLoad, whatSetting)),
       })),
     )
   }
@@ -184,12 +184,10 @@ class Planner {
     return { ratePerSecond, workers, workerConcurrency: Math.ceil(concurrency / workers) }
   }
 
-  #run(step: string, { arrivalsMs, serviceMs }: Load, setting: Setting): Promise<Simulation> {
-    const { simulate, onStep } = this.#options
-    onStep?.(step)
+  #run({ arrivalsMs, serviceMs }: Load, setting: Setting): Promise<Simulation> {
     const { ratePerSecond, workers, workerConcurrency } = setting
     const longest = serviceMs.reduce((most, ms) => Math.max(most, ms), 0)
-    return simulate({
+    return this.#options.simulate({
       arrivalsMs,
       serviceMs,
       workers,
