@@ -22,7 +22,12 @@ export function parseObjective(text: string): Objective {
     throw new ForebayError('INVALID_OPTION', message, { path: 'slo' })
   }
   const [, name = '', percentage, bound = ''] = parts
-  const measure = name.toLowerCase() === 'mean' ? 'mean' : percentage === undefined ? 1 : Number((Number(percentage) / 100).toFixed(9))
+  const measure =
+    name.toLowerCase() === 'mean'
+      ? 'mean'
+      : percentage === undefined
+        ? 1
+        : Number((Number(percentage) / 100).toFixed(9))
   const boundMs = spanMs('slo', bound)
   if (!(boundMs > 0)) throw new ForebayError('INVALID_OPTION', 'slo: the bound must be above 0.', { path: 'slo' })
   if (measure === 0) throw new ForebayError('INVALID_OPTION', 'slo: p0 bounds nothing.', { path: 'slo' })

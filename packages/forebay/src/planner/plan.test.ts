@@ -40,7 +40,9 @@ describe('makePlan', () => {
   it('says in a sentence why leveling is the wrong answer', async () => {
     const over = await planFor('p99 wait < 1h', '100ms', { maxRate: 4 })
     expect(over.chosen).toBeUndefined()
-    expect(over.verdict.reasons).toEqual([expect.stringMatching(/^Load leveling is the wrong answer: 5\.09\/s come on average and the service bears 4\/s/)])
+    expect(over.verdict.reasons).toEqual([
+      expect.stringMatching(/^Load leveling is the wrong answer: 5\.09\/s come on average and the service bears 4\/s/),
+    ])
     const slow = await planFor('p99 wait < 1h', '1s', { maxConcurrency: 3 })
     expect(slow.verdict.reasons[0]).toContain('3 at once, each 1 s long, are 3/s')
     const close = await planFor('p99 wait < 10ms', '100ms')
