@@ -19,6 +19,7 @@ const MAY_IMPORT = {
   planner: [...PORT, 'flow/', 'queue/', 'consumer/', 'telemetry/'],
   gateway: [...PORT, 'flow/', 'queue/', 'consumer/', 'telemetry/'],
   replay: [...PORT, 'flow/', 'queue/', 'consumer/', 'telemetry/', 'planner/', 'gateway/'],
+  doctor: [...PORT, 'flow/', 'queue/', 'consumer/'],
   cli: [
     ...PORT,
     'flow/',
@@ -31,6 +32,7 @@ const MAY_IMPORT = {
     'planner/',
     'gateway/',
     'replay/',
+    'doctor/',
   ],
 }
 

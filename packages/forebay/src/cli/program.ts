@@ -7,6 +7,7 @@ import { Answered } from './answered.ts'
 import { registerConform } from './conform.ts'
 import { registerDead } from './dead.ts'
 import { EXIT_INTERRUPTED, Interrupted } from './interrupt.ts'
+import { registerDoctor } from './doctor.ts'
 import { registerInit } from './init.ts'
 import { registerMigrate } from './migrate.ts'
 import { registerPlan } from './plan.ts'
@@ -26,6 +27,7 @@ export function buildProgram(): Command {
   registerInit(program)
   registerReplay(program)
   registerPlan(program)
+  registerDoctor(program)
   registerDead(program)
   registerMigrate(program)
   registerConform(program)
