@@ -5,28 +5,26 @@ import { systemClock } from '../clock.ts'
 import { ForebayError, messageOf } from '../errors.ts'
 import { type Chosen, makePlan, type Plan } from '../planner/plan.ts'
 import { planReport } from '../planner/plan-report.ts'
-import { serviceTimes } from '../planner/service-time.ts'
 import { SimulationThreads } from '../planner/simulation-threads.ts'
-import type { Load } from '../planner/sizing.ts'
 import { CHART_COLUMNS, chartOf, wantsColour } from '../replay/chart.ts'
 import { pictureOf } from '../replay/picture.ts'
 import { svgOf } from '../replay/svg.ts'
-import { readTrace } from '../replay/trace.ts'
 import { Answered } from './answered.ts'
 import { onInterrupt } from './interrupt.ts'
 import type { PlanFlags } from './plan-flags.ts'
+import { loadOf, type PlanLoad } from './plan-load.ts'
 import { ProgressLine } from './progress.ts'
 
 /** @throws ForebayError what is wrong with the flags or the trace; Answered 1 if nothing keeps the objective. */
-export async function plan(file: string, flags: PlanFlags): Promise<void> {
-  const load = await loadOf(file, flags)
+export async function plan(file: string | undefined, flags: PlanFlags): Promise<void> {
+  const source = await loadOf(file, flags, systemClock)
   const progress = new ProgressLine(systemClock, process.stderr)
   const stop = onInterrupt('The plan was stopped before its end; there is none')
   const onProgress = (share: number) => progress.show(share, `${Math.floor(100 * share)}% simulated`)
   const threads = new SimulationThreads({ signal: stop.signal, onProgress })
   try {
     const made = await makePlan({
-      load,
+      load: source.load,
       objective: flags.slo,
       pickupMs: flags.pickup,
       workerConcurrency: flags.workerConcurrency,
@@ -36,8 +34,8 @@ export async function plan(file: string, flags: PlanFlags): Promise<void> {
       simulate: (options) => threads.simulate(options),
     })
     progress.clear()
-    await draw(made, file, flags)
-    print(made, file, flags)
+    await draw(made, source, flags)
+    print(made, source, flags)
     if (!made.chosen?.forecast.isKept) throw new Answered(1)
   } finally {
     progress.clear()
@@ -45,31 +43,25 @@ export async function plan(file: string, flags: PlanFlags): Promise<void> {
   }
 }
 
-async function loadOf(file: string, { serviceTime, speed }: PlanFlags): Promise<Load> {
-  const wants = serviceTime.kind === 'column' ? { column: serviceTime.column } : {}
-  const { arrivalsMs, column } = await readTrace(file, { speed, ...wants })
-  return { arrivalsMs, serviceMs: serviceTimes(serviceTime, arrivalsMs.length, column) }
-}
-
-function print(made: Plan, file: string, flags: PlanFlags): void {
+function print(made: Plan, { name, told }: PlanLoad, flags: PlanFlags): void {
   if (flags.json) {
-    process.stdout.write(`${JSON.stringify(plainPlan(made))}\n`)
+    process.stdout.write(`${JSON.stringify({ source: told ?? name, ...plainPlan(made) })}\n`)
     return
   }
-  const lines = [planReport(made)]
+  const lines = [...(told === undefined ? [] : [`  ${told}`]), planReport(made)]
   if (made.chosen) {
-    const title = `${file}, as planned`
+    const title = `${name}, as planned`
     lines.push('', chartOf(picture(made.chosen), { title, colour: wantsColour(process.stdout, process.env) }))
   }
   process.stdout.write(`${lines.join('\n')}\n`)
 }
 
-async function draw({ chosen, objective }: Plan, file: string, { svg }: PlanFlags): Promise<void> {
+async function draw({ chosen, objective }: Plan, { name }: PlanLoad, { svg }: PlanFlags): Promise<void> {
   if (svg === undefined || chosen === undefined) return
   const { setting } = chosen
   const column = {
     title: `${setting.ratePerSecond}/s, ${setting.workers} x ${setting.workerConcurrency} at once`,
-    subtitle: `${file}: ${objective.text}`,
+    subtitle: `${name}: ${objective.text}`,
     picture: picture(chosen),
     labels: ['requests a second', 'waiting', 'starts a second'],
   } as const

@@ -14,5 +14,12 @@ export interface PlanFlags {
   /** Milliseconds. */
   readonly pickup: number
   readonly svg?: string
+  /** An access log, or `prometheus` and its URL. */
+  readonly from?: readonly string[]
+  readonly query?: string
+  /** Milliseconds. */
+  readonly since: number
+  readonly step: number
+  readonly save?: string
   readonly json?: true
 }

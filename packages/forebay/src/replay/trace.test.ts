@@ -88,3 +88,26 @@ it('reads the shipped ten minutes', async () => {
   expect(arrivalsMs).toHaveLength(3_054)
   expect(arrivalsMs.at(-1)).toBeLessThan(600_000)
 })
+
+describe('a column of the trace', () => {
+  const read = (text: string, column: string) => parseTrace([text], 'x.csv', { column })
+  const ROWS = 'time,path,"took"\n2026-01-01T00:00:00Z,/a,12.5\n2026-01-01T00:00:01Z,/b,0\n'
+
+  it('is read by its name or its number', async () => {
+    expect([...((await read(ROWS, 'took')).column ?? [])]).toEqual([12.5, 0])
+    expect([...((await read(ROWS, '3')).column ?? [])]).toEqual([12.5, 0])
+    expect([...((await read(ROWS.slice(ROWS.indexOf('\n') + 1), '3')).column ?? [])]).toEqual([12.5, 0])
+  })
+
+  it.each([
+    [ROWS, 'latency', 'line 1: there is no column "latency"'],
+    [ROWS, 'path', 'line 2: "/a" in column 2 is not a number'],
+    [ROWS, '4', 'line 2: "" in column 4 is not a number'],
+    ['second,requests\n0,1\n', 'took', 'a trace of counts has no column "took"'],
+  ])('is refused where it is none (%#)', async (text, column, fault) => {
+    await expect(read(text, column)).rejects.toMatchObject({
+      code: 'INVALID_TRACE',
+      message: expect.stringContaining(fault),
+    })
+  })
+})
