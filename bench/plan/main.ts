@@ -107,7 +107,10 @@ function print(chosen: Setting, { waitMs, peakWaiting }: Forecast, seen: ReplayF
     lost,
     maxStarts,
   }
-  if (values.json) return console.log(JSON.stringify({ ...run, rows }, undefined, 2))
+  if (values.json) {
+    console.log(JSON.stringify({ ...run, rows }, undefined, 2))
+    return
+  }
   console.log(`${offered} requests at ${speed} times their speed, ${values.slo}, ${values['service-time']} each`)
   console.log(
     `plan: ${chosen.ratePerSecond}/s, ${chosen.workers} workers with ${chosen.workerConcurrency} at once; ` +
