@@ -82,8 +82,8 @@ describe('at a gateway', () => {
   it('says what is wrong with a target that is none', async () => {
     const target = await startTarget((_request, response) => response.end('<html>'))
     const other = await doctor(target.url, '--watch', '1s')
-    expect(other).toMatchObject({ code: 1, stdout: '' })
-    expect(other.stderr).toContain('TARGET_FAILED')
+    expect(other).toMatchObject({ code: 3, stdout: '' })
+    expect(other.stderr).toContain('BACKEND_UNAVAILABLE')
     expect(other.stderr).toContain('give the address that `forebay serve` prints')
     const { url } = await startGateway({ orders: { target: { url: target.url } } })
     const unknown = await doctor(`${url}/v1/queues/order`, '--watch', '1s')

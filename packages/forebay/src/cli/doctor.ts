@@ -16,7 +16,7 @@ const NOTE = `
 TARGET is the address of a running gateway (http://HOST:PORT, or http://HOST:PORT/v1/queues/NAME for one of its queues), or a
 backend URL such as sqlite:orders.db, where the queue is named by --name. The doctor reads and changes nothing.
 
-Exit code: 0 nothing found; 1 something found; 2 wrong use; 3 the backend could not be used.`
+Exit code: 0 nothing found; 1 something found; 2 wrong use; 3 the gateway or backend could not be used.`
 
 export function registerDoctor(program: Command): void {
   program

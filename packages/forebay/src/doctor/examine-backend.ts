@@ -52,6 +52,10 @@ export async function examineBackend(
 
 /** To open a file that is not there would make it. */
 function checkThatItIsThere(where: string): void {
+  if (where.startsWith('memory:')) {
+    const message = `${where} is the memory of this process, which is empty: give the address of the gateway whose memory you mean.`
+    throw new ForebayError('INVALID_URL', message)
+  }
   const file = /^sqlite:(?:\/\/)?([^?]+)/.exec(where)?.[1]
   if (file === undefined || existsSync(file)) return
   throw new ForebayError('INVALID_URL', `There is no file ${file}, so there is no queue in it. Nothing was made.`)

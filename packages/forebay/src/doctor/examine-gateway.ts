@@ -46,7 +46,7 @@ export interface GatewayTarget {
   readonly token: string | undefined
 }
 
-/** @throws ForebayError TARGET_FAILED if it is no gateway, or does not answer. */
+/** @throws ForebayError BACKEND_UNAVAILABLE if it is no gateway, or does not answer. */
 export async function examineGateway(target: GatewayTarget, watch: Watch): Promise<QueueSnapshot[]> {
   const caller = new Caller(target, watch.clock)
   const only = /^\/v1\/queues\/([^/]+)/.exec(target.url.pathname)?.[1]
@@ -89,7 +89,7 @@ async function snapshotOf(
   const [first, last] = [withDepth[0], withDepth.at(-1)]
   if (!first || !last) {
     throw new ForebayError(
-      'TARGET_FAILED',
+      'BACKEND_UNAVAILABLE',
       `The gateway has no figures of queue "${name}": its backend does not answer.`,
     )
   }
@@ -203,6 +203,6 @@ class Caller {
   }
 
   #failed(why: string): ForebayError {
-    return new ForebayError('TARGET_FAILED', `${this.#target.url.origin} ${why}.`)
+    return new ForebayError('BACKEND_UNAVAILABLE', `${this.#target.url.origin} ${why}.`)
   }
 }
