@@ -24,9 +24,6 @@ const THREAD_FILE = new URL(`./simulation-thread${extname(fileURLToPath(import.m
 /** Each holds the whole load in memory. */
 const MOST_THREADS = 8
 
-/** Tasks live for as long as they wait: with V8's own small nursery a third of the time went to copying them about. */
-const NURSERY_MB = 64
-
 export interface SimulationThreadsOptions {
   /** Ends all of them; what was asked for rejects with its reason. */
   readonly signal?: AbortSignal
@@ -72,7 +69,6 @@ export class SimulationThreads {
       workerData: options,
       name: 'forebay simulation',
       execArgv: [],
-      resourceLimits: { maxYoungGenerationSizeMb: NURSERY_MB },
     })
     const end = () => void worker.terminate()
     signal?.addEventListener('abort', end, { once: true })
