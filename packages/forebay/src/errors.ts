@@ -60,7 +60,11 @@ export const ERROR_CODES = {
     exit: 2,
     todo: 'Add the address to allowPrivateTargets if it is meant to be reached.',
   },
-  TARGET_FAILED: { status: 502, exit: 1, todo: 'See what the target answered: the message or the dead letter says it.' },
+  TARGET_FAILED: {
+    status: 502,
+    exit: 1,
+    todo: 'See what the target answered: the message or the dead letter says it.',
+  },
   TASK_EXPIRED: { status: 504, exit: 1, todo: 'Send it again with a longer ttlMs, or without one; it never ran.' },
 
   // Configuration and use
