@@ -5,7 +5,7 @@
  *     {"time_iso8601":"2026-01-05T10:00:00+00:00","msec":"1767607200.123","request":"GET / HTTP/1.1","request_time":"0.012"}
  */
 
-import { parseCommonLog } from './common-log.ts'
+import { parseCommonLog } from './clf-log.ts'
 import { durationOf, type ParsedLine } from './log-line.ts'
 
 /** The finest first. */
