@@ -16,7 +16,8 @@ const planFor = (slo: string, service: string, rest: Partial<PlanOptions> = {}) 
   return makePlan({ load, objective: parseObjective(slo), simulate, ...rest })
 }
 
-describe('makePlan', () => {
+// Each plan is seven simulations of ten minutes.
+describe('makePlan', { timeout: 60_000 }, () => {
   it('finds the least rate and concurrency that keep the objective, and simulates what would happen otherwise', async () => {
     const plan = await planFor('p99 wait < 30s', 'exp:500ms', { workerConcurrency: 2, workerCostPerHour: 3.6 })
     const { setting, forecast, whatIfs, workerSeconds, cost, maxDepth, fluidRate } = plan.chosen ?? {}
@@ -60,6 +61,11 @@ describe('makePlan', () => {
     expect(atOnce.verdict.reasons[0]).toContain('No plan keeps "p99 wait < 5s" with 6 attempts at once')
   })
 
+  it('gives all workers together no more than the service bears', async () => {
+    const plan = await planFor('p99 wait < 30s', 'exp:500ms', { workerConcurrency: 2, maxConcurrency: 5 })
+    expect(plan.chosen?.setting).toMatchObject({ workers: 5, workerConcurrency: 1 })
+  })
+
   it('says where hardly anything is leveled', async () => {
     const plan = await planFor('max wait < 100ms', '10ms')
     expect(plan.verdict).toMatchObject({ isPossible: true, isLevelingApt: false })
@@ -80,7 +86,7 @@ describe('makePlan', () => {
   })
 })
 
-describe('SimulationThreads', () => {
+describe('SimulationThreads', { timeout: 60_000 }, () => {
   it('give what a simulation here gives, several at a time, and end when they are told to', async () => {
     const options = {
       arrivalsMs: arrivalsMs.subarray(0, 300),

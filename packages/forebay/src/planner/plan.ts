@@ -179,8 +179,10 @@ class Planner {
   }
 
   #settingFor(ratePerSecond: number, concurrency: number): Setting {
-    const { workerConcurrency = DEFAULT_WORKER_CONCURRENCY } = this.#options
-    const workers = Math.ceil(concurrency / workerConcurrency)
+    const { workerConcurrency = DEFAULT_WORKER_CONCURRENCY, maxConcurrency = MOST_AT_ONCE } = this.#options
+    let workers = Math.ceil(concurrency / workerConcurrency)
+    // Equal parts, rounded up, may be more than the service bears together; of one each they never are.
+    while (workers * Math.ceil(concurrency / workers) > maxConcurrency) workers++
     return { ratePerSecond, workers, workerConcurrency: Math.ceil(concurrency / workers) }
   }
 
