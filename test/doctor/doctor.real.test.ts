@@ -33,6 +33,9 @@ describe('at a gateway', () => {
     expect(stdout).toMatch(
       /^orders: 0 ready, .* watched for \d s\n {2}Nothing is wrong that can be seen from here\.\n$/,
     )
+    // Its metrics say how long attempts take, under the names that the doctor reads.
+    const [orders] = JSON.parse((await doctor(url, '--watch', '1s', '--json')).stdout).queues
+    expect(orders.serviceP99Ms).toBeGreaterThan(0)
   })
 
   it('finds a rate that is below the arrivals', async () => {
