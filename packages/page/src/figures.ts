@@ -21,7 +21,7 @@ export interface QueueFigures {
   readonly name: string
   readonly state: QueueState
   /** Why nothing starts although it runs. */
-  readonly standsStill: { readonly reason: string; readonly until: number } | null
+  readonly standsStill: { readonly reason: string; readonly until: number | null } | null
   readonly depth: Readonly<Record<'ready' | 'delayed' | 'inFlight' | 'dead', number>> | null
   readonly oldestReadyAgeMs: number | null
   readonly perSecond: FlowCounts

@@ -5,7 +5,8 @@
  *     good     completed, or `dead(reason)`: the downstream answered
  *     none     released, unreadable, lease lost, stopped
  *
- * A failed probe found out about the downstream, not about its task: it goes back to the queue without having used an attempt.
+ * What fails while the breaker is not closed, a probe or what was under way when it opened, found out about the downstream and
+ * not about its task: the task goes back to the queue without having used an attempt.
  */
 
 import type { Clock } from '../clock.ts'
@@ -17,8 +18,8 @@ import { type BreakerOptions, breakerSettings } from './options.ts'
 /** Why a consumer that runs starts nothing. */
 export interface StandsStill {
   readonly reason: string
-  /** Epoch milliseconds. */
-  readonly until: number
+  /** Epoch milliseconds; null: that is not known, its probes find out. */
+  readonly until: number | null
 }
 
 type OnChange = (change: { readonly state: BreakerState; readonly reason: string }) => void
@@ -59,8 +60,9 @@ export class Circuit {
   }
 
   get standsStill(): StandsStill | undefined {
-    if (!this.#breaker || this.openUntil === undefined) return undefined
-    const reason = `The circuit breaker is open: ${this.#breaker.reason}.`
+    if (!this.#breaker || !this.isBroken) return undefined
+    const reason = `The circuit breaker is ${this.#breaker.state}: ${this.#breaker.reason}.`
+    if (this.openUntil === undefined) return { reason, until: null }
     return { reason, until: Math.round(this.#clock.now() + this.openUntil - this.#clock.monotonic()) }
   }
 
@@ -77,9 +79,10 @@ export class Circuit {
   ): readonly Ending[] {
     if (!this.#breaker || !call) return endings
     const now = this.#clock.monotonic()
+    const wasClosed = this.#breaker.state === 'closed'
     const result = isLost ? 'none' : resultOfAll(endings)
     this.#watched(this.#breaker, (breaker) => breaker.end(call, result, durationMs, now, this.#random.next()))
-    if (!call.isProbe || result !== 'failed') return endings
+    if (wasClosed || result !== 'failed') return endings
     // Not before the next probes, which others of the queue shall be.
     const release = { outcome: 'release', delayMs: Math.max(0, (this.openUntil ?? now) - now) } as const
     return endings.map((ending) => (resultOf(ending) === 'failed' ? release : ending))

@@ -75,8 +75,8 @@ export const SCHEMAS = {
     name: text,
     state: { enum: ['running', 'paused', 'stopping', 'stopped'] },
     standsStill: {
-      anyOf: [object({ reason: text, until: epochMs }), { type: 'null' }],
-      description: 'Why nothing starts although it runs: its circuit breaker is open.',
+      anyOf: [object({ reason: text, until: { ...epochMs, type: ['number', 'null'] } }), { type: 'null' }],
+      description: 'Why nothing starts although it runs: its circuit breaker is open, or half-open.',
     },
     target: text,
     limits: object({
