@@ -38,7 +38,7 @@ async function slowHouse(
 ) {
   const clock = new VirtualClock()
   const queue = await LoadLevelingQueue.open('memory:', { clock, random: seededRandom(1) })
-  const handler: AnyHandler = async () => {
+  const handler = async () => {
     await new Promise<void>((resolve) => void clock.after(latencyMs, resolve))
     return answer()
   }

@@ -10,13 +10,15 @@
  *               is wide above (Q.9 > 1.4 K*), the 0.75 quantile: more is tried; if wide below, the 0.4 quantile; if both, in turns
  *     step      L moves to the aim, at most to 2 L and at least to L / 2; up only while the limit is used (inFlight >= 0.8 L) and
  *               nothing is refused
- *     probe     L = 0.7 K* for one cohort, every 40 rounds, +- 20% of chance; twice and four times as seldom while nothing surprises
+ *     probe     L = 0.7 K* for one cohort, every 40 rounds, +- 20% of chance; twice and four times as seldom while nothing surprises;
+ *               and at once, after 4 cohorts, when the latency without a queue has moved by 0.15 since the last one
  *     errors    e = (f - sqrt f) / n of n attempts, f failed;   e > min(0.5, 0.05 + 2 e0): a probe at L / 2, or else L *= max(0.5, 1 - e);
  *               e0 is the share that failed in the last probe; above half of what is tolerated L does not grow
  *
  * Regimes: at first any knee is likely, and L doubles until the latency rises in proportion; far above the knee the law is wide
  * below and L halves until the latency stays; at it, L wavers by the noise that the filter can't see through. Why probes: where
- * the load stays, a drift of the knee and one of the latency look alike. Quotas (429, 503) are quota-pace.ts's.
+ * the load stays, a drift of the knee and one of the latency look alike. So when the filter takes a change of the latency for one of
+ * the downstream, that is a guess until the load has moved: the probe asks. Quotas (429, 503) are quota-pace.ts's.
  *
  * Sources: the probe after BBR's PROBE_RTT (Cardwell et al., 2016); trying what is uncertain is Feldbaum's dual control (1960).
  * Units: attempts; ms.
@@ -41,6 +43,12 @@ const PROBE_SHARE = 0.7
 const PROBE_EVERY_ROUNDS = 40
 const PROBE_EVERY_MS = 5_000
 const LONGEST_SPACING = 4
+/** As a logarithm: what the filter lets the latency drift in a minute. Sooner than that it may as well be the knee. */
+const MOVED = 0.15
+/** Two standard errors tell a move. */
+const PROBE_ERROR = MOVED / 2
+/** Of attempts that scatter more than that allows a probe would take too long. */
+const MOST_PROBED = 64
 /** Two standard deviations. */
 const SURPRISING = 4
 /** A limit that moved by less loads the downstream as before. */
@@ -76,6 +84,8 @@ export class AdaptiveLimit implements ConcurrencyLimit {
   #probeAt = Number.NEGATIVE_INFINITY
   #spacing = 1
   #cohortsSinceProbe = 0
+  /** The latency without a queue, as the last probe left it. */
+  #probedMs = 0
   /** Since the last cohort was judged. */
   #wasRefused = false
   #baseErrors = 0
@@ -145,7 +155,8 @@ export class AdaptiveLimit implements ConcurrencyLimit {
   }
 
   #gather(at: number): void {
-    this.#gathering = new Cohort(at, Math.max(LEAST_COHORT, this.limit))
+    const least = this.#probe === undefined ? LEAST_COHORT : Math.min(MOST_PROBED, this.#spread / PROBE_ERROR ** 2)
+    this.#gathering = new Cohort(at, Math.max(LEAST_COHORT, least, this.limit))
   }
 
   /** What started under a limit that was much the same still tells of this one. */
@@ -192,10 +203,16 @@ export class AdaptiveLimit implements ConcurrencyLimit {
     if (next < limit) this.#set(next, 'latency')
     else if (isRoom) this.#set(next, 'room')
     // While it still searches, one round of a lower load would tell nothing new.
-    if (isUsed && at > this.#probeAt && next < 0.95 * UP * limit) {
+    if (isUsed && this.#isProbeDue(at) && next < 0.95 * UP * limit) {
       return this.#beginProbe(Math.min(PROBE_SHARE * this.#filter.knee(0.5), 0.85 * this.#exact))
     }
     return next < limit ? 'latency' : 'room'
+  }
+
+  #isProbeDue(at: number): boolean {
+    if (at > this.#probeAt) return true
+    const moved = Math.abs(Math.log(this.#filter.baseMs / this.#probedMs))
+    return moved > MOVED && this.#cohortsSinceProbe >= COHORTS_BETWEEN_PROBES
   }
 
   #aim(): number {
@@ -215,6 +232,7 @@ export class AdaptiveLimit implements ConcurrencyLimit {
   #afterProbe({ attempts, failures, latencyMs }: Measured, surprise: number, at: number): LimitReason {
     this.#probe = undefined
     this.#cohortsSinceProbe = 0
+    this.#probedMs = this.#filter.baseMs
     this.#baseErrors = failures / attempts
     this.#spacing = surprise > SURPRISING ? 1 : Math.min(LONGEST_SPACING, 2 * this.#spacing)
     const everyMs = Math.max(PROBE_EVERY_MS, PROBE_EVERY_ROUNDS * latencyMs)
