@@ -117,4 +117,38 @@ describe('KneeFilter', () => {
       expect(Number.isFinite(filter.knee(0.5) + filter.baseMs)).toBe(true)
     }
   })
+
+  /** Forty windows over loads on both sides of a knee at 30, ten milliseconds apart. */
+  function settled(): KneeFilter {
+    const filter = new KneeFilter(1_000, 10)
+    const loads = [10, 20, 40, 80]
+    for (let window = 0; window < 40; window++) {
+      const load = loads[window % loads.length] as number
+      filter.see(10 * window, load, latencyOf(load, 30, 100), 0.02)
+    }
+    return filter
+  }
+
+  it('a rise of the latency that surprises now is drift a minute later', () => {
+    expect(settled().see(500, 10, 115, 0.02)).toBeGreaterThan(20)
+    expect(settled().see(60_000, 10, 115, 0.02)).toBeLessThan(3)
+  })
+
+  it('the knee drifts as well: the law widens while time passes, also where no jump is in it', () => {
+    const widthAfter = (afterMs: number) => {
+      const filter = settled()
+      // So noisy a window that it says nothing.
+      filter.see(afterMs, 10, 100, 0.5)
+      return filter.knee(0.7) / filter.knee(0.3)
+    }
+    expect(widthAfter(30_000)).toBeGreaterThan(1.05 * widthAfter(500))
+  })
+
+  it('a latency that may be a jump or chance leaves both open, and the next one decides', () => {
+    const filter = settled()
+    filter.see(500, 10, 100 * Math.exp(0.1), 0.02)
+    filter.see(600, 10, 100 * Math.exp(0.2), 0.02)
+    expect(filter.baseMs).toBeGreaterThan(113)
+    expect(filter.baseMs).toBeLessThan(125)
+  })
 })

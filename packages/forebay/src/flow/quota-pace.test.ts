@@ -213,4 +213,19 @@ describe('QuotaPace', () => {
     pace.accepted(1_210, 1_190)
     expect(pace.nextStartAt).toBe(1_300)
   })
+
+  it('grows from a pace below the ceiling: by 1% and 0.2% of the square, in units of a quarter of how long it was shut', () => {
+    const pace = new QuotaPace()
+    // 100 a second for a second, of which ten are accepted; then shut for four.
+    for (let start = 0; start < 100; start++) pace.started(start * 10)
+    for (let start = 0; start < 10; start++) pace.accepted(start * 10 + 5, start * 10)
+    pace.refused(1_000, 990, 4_000)
+    pace.started(5_000)
+    pace.accepted(5_010, 5_000)
+    const perSecond = pace.perSecond(5_010)
+    // A third of the cycle of 5.01 s it waits; a unit is 4.01 s / 4.
+    const after = (units: number) => pace.perSecond(5_010 + 5_010 / 3 + units * 1_002.5) / perSecond
+    expect(after(-0.5)).toBe(1)
+    for (const units of [0.5, 1, 3, 10]) expect(after(units)).toBeCloseTo(1 + 0.01 * units + 0.002 * units ** 2, 6)
+  })
 })
