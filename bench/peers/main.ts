@@ -25,6 +25,7 @@ interface Row {
   readonly name: string
   readonly concurrency: number
   readonly enqueuePerSecond: number
+  readonly bulkPerSecond: number
   readonly drainPerSecond: number
 }
 
@@ -70,8 +71,13 @@ async function compare(engine: Engine, server: Server): Promise<Row[]> {
     }
     for (const [name, all] of times) {
       const perSecond = (part: keyof Times) => (jobs * 1_000) / median(all.map((one) => one[part]))
-      const row = { name, concurrency, enqueuePerSecond: perSecond('enqueueMs'), drainPerSecond: perSecond('drainMs') }
-      rows.push(row)
+      rows.push({
+        name,
+        concurrency,
+        enqueuePerSecond: perSecond('enqueueMs'),
+        bulkPerSecond: perSecond('bulkMs'),
+        drainPerSecond: perSecond('drainMs'),
+      })
     }
     print(rows.filter((row) => row.concurrency === concurrency))
   }
@@ -89,6 +95,7 @@ function print(rows: readonly Row[]): void {
         ENTRIES.find(({ name }) => name === row.name)?.what,
         {
           enqueue: beside(row.enqueuePerSecond, ours.enqueuePerSecond),
+          bulk: beside(row.bulkPerSecond, ours.bulkPerSecond),
           drain: beside(row.drainPerSecond, ours.drainPerSecond),
         },
       ]),

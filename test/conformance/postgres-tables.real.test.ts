@@ -57,6 +57,37 @@ const now = { leaseMs: 60_000, waitMs: 0 }
 const complete = (claim: Claim) => ({ claim, outcome: 'complete' as const })
 
 describe.skipIf(impossible !== undefined)(`postgres: its own tables${impossible ? ` (${impossible})` : ''}`, () => {
+  test.each(['drop-oldest', 'drop-lowest-priority'] as const)(
+    '%s: its index is made when it is needed, and used',
+    async (overflow) => {
+      const queue = await open()
+      await queue.push(Array.from({ length: 3_000 }, (_, n) => task(`t${n}`, { priority: -(n % 3) })))
+      const push = (id: string) => queue.push([task(id)], { maxDepth: 3_000, overflow })
+      expect(await push('first')).toEqual([
+        { status: 'accepted', id: 'first', dropped: [overflow === 'drop-oldest' ? 't0' : 't2999'] },
+      ])
+      await queue.close()
+      const name = overflow === 'drop-oldest' ? 'waiting_oldest' : 'waiting_lowest'
+      const scans = async () => {
+        const used = await client.query(
+          `SELECT i.indisvalid AS valid, s.idx_scan::integer AS scans FROM pg_stat_all_indexes s JOIN pg_index i USING (indexrelid)
+          WHERE s.schemaname = '${SCHEMA}' AND s.indexrelname = '${name}'`,
+        )
+        return used.rows[0] as { valid: boolean; scans: number }
+      }
+      const { valid, scans: before } = await scans()
+      expect(valid).toBe(true)
+      const again = await open()
+      await again.push([task('u1'), task('u2')])
+      await again.push([task('u3')], { maxDepth: 2, overflow: 'drop-oldest' })
+      await again.push([task('u4', { priority: 1 })], { maxDepth: 2, overflow: 'drop-lowest-priority' })
+      await again.close()
+      // A connection that has gone has told what it did.
+      for (let tried = 0; (await scans()).scans === before && tried < 100; tried++) await sleep(systemClock, 100)
+      expect((await scans()).scans).toBeGreaterThan(before)
+    },
+  )
+
   test.each([1, 2, 31, 63, 64, 65, 127, 128, 129, 200])('a claim of %i tasks', async (count) => {
     const queue = await open()
     await queue.push(tasks(count + 1))

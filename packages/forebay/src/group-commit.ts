@@ -3,6 +3,9 @@
  * together into the next, so that the batch grows with the load and a single caller waits for nobody.
  *
  * The first caller's commit begins after the current microtasks, so that a loop of calls without `await` makes one batch.
+ *
+ * Where the order of commits does not matter several may be under way at once (`abreast`): then a group that is large enough to be
+ * worth a commit of its own does not wait for the one before it.
  */
 
 interface Waiting<Item, Result> {
@@ -14,26 +17,36 @@ interface Waiting<Item, Result> {
 /** So many items in one commit, at most: bounds the size of a transaction and the time that a caller waits for others. */
 const LARGEST_GROUP = 1_000
 
+/** So many items are worth a commit of their own beside the one that is under way. */
+const FULL_GROUP = 64
+
 export class GroupCommit<Item, Result> {
   readonly #commit: (items: readonly Item[]) => Promise<readonly Result[]>
+  readonly #abreast: number
   #waiting: Waiting<Item, Result>[] = []
-  #working: Promise<void> | undefined
+  #underWay = 0
 
-  /** @param commit Answers each item, in order. If it rejects, every caller of the group is told so. */
-  constructor(commit: (items: readonly Item[]) => Promise<readonly Result[]>) {
+  /**
+   * @param commit Answers each item, in order. If it rejects, every caller of the group is told so.
+   * @param abreast So many commits may be under way at once. Default 1: then each sees what the one before it did.
+   */
+  constructor(commit: (items: readonly Item[]) => Promise<readonly Result[]>, abreast = 1) {
     this.#commit = commit
+    this.#abreast = abreast
   }
 
   add(item: Item): Promise<Result> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ item, resolve, reject })
-      this.#working ??= this.#work()
+      const isWorthwhile = this.#waiting.length === FULL_GROUP && this.#underWay < this.#abreast
+      if (this.#underWay === 0 || isWorthwhile) void this.#work()
     })
   }
 
   async #work(): Promise<void> {
+    this.#underWay++
     await Promise.resolve()
-    while (this.#waiting.length > 0) {
+    while (this.#waiting.length >= (this.#underWay === 1 ? 1 : FULL_GROUP)) {
       const group = this.#waiting.splice(0, LARGEST_GROUP)
       try {
         const results = await this.#commit(group.map(({ item }) => item))
@@ -42,6 +55,6 @@ export class GroupCommit<Item, Result> {
         for (const { reject } of group) reject(thrown)
       }
     }
-    this.#working = undefined
+    this.#underWay--
   }
 }

@@ -26,11 +26,19 @@ export function withAbortGrace<Result>(
     }
     if (signal.aborted) onAbort()
     else signal.addEventListener('abort', onAbort, { once: true })
-    work()
-      .then(resolve, reject)
-      .finally(() => {
-        cancelGrace()
-        signal.removeEventListener('abort', onAbort)
-      })
+    const letGo = () => {
+      cancelGrace()
+      signal.removeEventListener('abort', onAbort)
+    }
+    work().then(
+      (result) => {
+        letGo()
+        resolve(result)
+      },
+      (thrown) => {
+        letGo()
+        reject(thrown)
+      },
+    )
   })
 }

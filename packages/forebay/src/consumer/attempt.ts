@@ -11,7 +11,7 @@ import type { Clock } from '../clock.ts'
 import { ForebayError, messageOf } from '../errors.ts'
 import { fullJitter } from '../flow/backoff.ts'
 import type { LoadLevelingQueue } from '../queue/load-leveling-queue.ts'
-import { readTask, type TaskOf, type TaskTypes } from '../queue/task-types.ts'
+import { parseTask, readTask, type TaskOf, type TaskTypes } from '../queue/task-types.ts'
 import type { RandomSource } from '../random.ts'
 import { type DeadReason, type FailedAttempt, TASK_BOUNDS } from '../task.ts'
 import { withAbortGrace } from './abort-grace.ts'
@@ -42,11 +42,15 @@ export function endWithoutRunning(claim: Claim, { limits, clock }: AttemptSettin
   return { outcome: 'dead', reason: 'attempts-exhausted', failure: failureOf(lost, claim.task.attempts - 1, clock) }
 }
 
+type Read<Types extends TaskTypes> = { readonly task: TaskOf<Types> } | { readonly ending: Ending }
+
 /** What an attempt can do for its handler that is not its own to do. */
 export interface AttemptSide {
   extend(ms: number): Promise<void>
   charge(cost: number): void
   report(call: CallReport): void
+  /** Calls `onLate` in `ms`; returns what lifts the limit. */
+  limitTime(ms: number, onLate: () => void): () => void
 }
 
 export class Attempt<Types extends TaskTypes> {
@@ -76,7 +80,9 @@ export class Attempt<Types extends TaskTypes> {
 
   /** Runs the handler to an end; one ending a claim, in their order. Never rejects. */
   async run(queue: LoadLevelingQueue<Types>, work: Work<Types>): Promise<Ending[]> {
-    const read = await Promise.all(this.#claims.map((claim) => this.#read(queue, claim)))
+    const read = queue.types
+      ? await Promise.all(this.#claims.map((claim) => this.#checked(queue.types, claim)))
+      : this.#claims.map((claim) => this.#parsed(claim))
     const tasks = read.flatMap((one) => ('task' in one ? [one.task] : []))
     const returned = tasks.length > 0 ? await this.#returned(tasks, work) : []
     let next = 0
@@ -87,12 +93,17 @@ export class Attempt<Types extends TaskTypes> {
     })
   }
 
-  async #read(
-    queue: LoadLevelingQueue<Types>,
-    claim: Claim,
-  ): Promise<{ readonly task: TaskOf<Types> } | { readonly ending: Ending }> {
+  #parsed(claim: Claim): Read<Types> {
     try {
-      return { task: await readTask<Types>(queue.types, claim.task) }
+      return { task: parseTask<Types>(claim.task) }
+    } catch (thrown) {
+      return { ending: this.#dead(claim, 'unreadable', thrown) }
+    }
+  }
+
+  async #checked(types: Types | undefined, claim: Claim): Promise<Read<Types>> {
+    try {
+      return { task: await readTask<Types>(types, claim.task) }
     } catch (thrown) {
       return { ending: this.#dead(claim, 'unreadable', thrown) }
     }
@@ -124,14 +135,14 @@ export class Attempt<Types extends TaskTypes> {
   /** Settles as `work` does, or when its time is over and it does not obey. */
   async #withinTime<Result>(work: () => Promise<Result>): Promise<Result> {
     const { clock, limits } = this.#settings
-    const cancelTimeout = clock.after(limits.timeoutMs, () => {
+    const liftLimit = this.#side.limitTime(limits.timeoutMs, () => {
       this.abort(new ForebayError('TASK_TIMEOUT', `The attempt was not done after ${limits.timeoutMs} ms.`))
     })
     try {
       // An asynchronous schema may have taken so long that the attempt is told to end before its handler begins.
       return await withAbortGrace(clock, this.#abort, work)
     } finally {
-      cancelTimeout()
+      liftLimit()
     }
   }
 

@@ -23,6 +23,7 @@ import { Attempt, type AttemptSettings, type Ending, endWithoutRunning } from '.
 import { AttemptSamples } from './attempt-samples.ts'
 import type { Circuit } from './circuit.ts'
 import { type Concurrency, verdictOfAll } from './concurrency.ts'
+import { Deadlines } from './deadlines.ts'
 import type { ConsumerEvents } from './events.ts'
 import type { CallReport, Work } from './handler.ts'
 import { Heartbeat, type Lease } from './heartbeat.ts'
@@ -65,6 +66,8 @@ export class Attempts<Types extends TaskTypes> {
   readonly #options: AttemptsOptions<Types>
   readonly #heartbeat: Heartbeat
   readonly #settler: Settler
+  readonly #deadlines: Deadlines
+  readonly #limitTime = (ms: number, onLate: () => void) => this.#deadlines.limit(ms, onLate)
   readonly #running = new Set<Running<Types>>()
   readonly #settling = new Set<Running<Types>>()
   readonly #releasing = new Set<Promise<unknown>>()
@@ -78,6 +81,7 @@ export class Attempts<Types extends TaskTypes> {
     const onError = (error: ForebayError, retryInMs: number) => events.emit('error', { error, retryInMs })
     const onLost = (lease: Lease) => this.#leaseLost(lease)
     this.#heartbeat = new Heartbeat(service, clock, leaseMs, { onLost, onError })
+    this.#deadlines = new Deadlines(clock)
     this.#settler = new Settler(service, clock, random, onError)
   }
 
@@ -120,7 +124,12 @@ export class Attempts<Types extends TaskTypes> {
     const extend = (ms: number) => this.#heartbeat.extend(leases, ms)
     const samples = new AttemptSamples({ clock, concurrency, inFlight: () => this.#running.size, onHold })
     const report = (call: CallReport) => samples.report(call)
-    const attempt = new Attempt<Types>(claims, settings(), { extend, charge: onCharge, report })
+    const attempt = new Attempt<Types>(claims, settings(), {
+      extend,
+      charge: onCharge,
+      report,
+      limitTime: this.#limitTime,
+    })
     for (const lease of leases) this.#heartbeat.keep(lease)
     // In the set before it begins: a turn that its start sets off must count it.
     const running: Running<Types> = { attempt, held, done: Promise.resolve() }
@@ -143,6 +152,7 @@ export class Attempts<Types extends TaskTypes> {
       if (!(await within(clock, 2 * ABORT_GRACE_MS, idle))) this.#giveUp.abort()
     }
     await idle
+    this.#deadlines.rest()
   }
 
   async #idle(): Promise<void> {
@@ -164,7 +174,8 @@ export class Attempts<Types extends TaskTypes> {
     this.#learn(tookMs)
     this.#running.delete(running)
     this.#settling.add(running)
-    const settled = Promise.all(held.map((one, index) => this.#settle(one, endings[index] as Ending, tookMs)))
+    const settle = (one: Held, index: number) => this.#settle(one, endings[index] as Ending, tookMs)
+    const settled = held.length === 1 ? settle(held[0] as Held, 0) : Promise.all(held.map(settle))
     onEnd()
     await settled
     this.#settling.delete(running)

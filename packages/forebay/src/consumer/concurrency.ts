@@ -126,6 +126,7 @@ export class Concurrency {
 
 /** What an attempt at several tasks says: one that was answered well shows that the downstream works. */
 export function verdictOfAll(endings: readonly Ending[]): AttemptSample['result'] {
+  if (endings.length === 1) return verdictOf(endings[0] as Ending)
   const verdicts = new Set(endings.map(verdictOf))
   return (['refused', 'ok', 'failed', 'unknown'] as const).find((verdict) => verdicts.has(verdict)) ?? 'unknown'
 }

@@ -23,6 +23,9 @@ const AHEAD_MS = 20
 /** Shorter attempts are taken for this long: it bounds what is claimed ahead. */
 const LEAST_MS = 0.1
 
+/** And no more than so many: what is held longer than moments costs memory here, and is kept from other consumers. */
+const MOST_AHEAD = 1_000
+
 export interface Says {
   readonly permits: Permits
   readonly concurrency: Concurrency
@@ -87,6 +90,6 @@ export class Gate {
     const limit = Math.min(concurrency.limit, slots()?.prospect(now) ?? Number.POSITIVE_INFINITY)
     const ending =
       attempts.meanMs === undefined ? 0 : Math.floor((limit * AHEAD_MS) / Math.max(attempts.meanMs, LEAST_MS))
-    return Math.min(limit - attempts.size + ending, circuit.room(now))
+    return Math.min(limit - attempts.size + Math.min(ending, MOST_AHEAD), circuit.room(now))
   }
 }

@@ -7,7 +7,7 @@ import type { AbortSource } from './abort-grace.ts'
 
 export class LazyAbort implements AbortSource {
   #controller: AbortController | undefined
-  readonly #listeners = new Set<() => void>()
+  #listeners: (() => void)[] = []
   #aborted = false
   #reason: unknown
 
@@ -34,14 +34,14 @@ export class LazyAbort implements AbortSource {
     this.#reason = reason
     this.#controller?.abort(reason)
     for (const listener of this.#listeners) listener()
-    this.#listeners.clear()
+    this.#listeners = []
   }
 
   addEventListener(_: 'abort', listener: () => void): void {
-    this.#listeners.add(listener)
+    this.#listeners.push(listener)
   }
 
   removeEventListener(_: 'abort', listener: () => void): void {
-    this.#listeners.delete(listener)
+    this.#listeners = this.#listeners.filter((one) => one !== listener)
   }
 }

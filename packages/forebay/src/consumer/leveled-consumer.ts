@@ -21,6 +21,7 @@ import { type EffectiveRate, effectiveRate } from '../flow/effective-rate.ts'
 import type { LoadLevelingQueue } from '../queue/load-leveling-queue.ts'
 import type { AnyTaskTypes, TaskTypes } from '../queue/task-types.ts'
 import { type RandomSource, systemRandom } from '../random.ts'
+import { Alarm } from './alarm.ts'
 import { Attempts } from './attempts.ts'
 import { between, checkKeepsResults } from './bounds.ts'
 import { checkRate, choosePermits } from './choose-permits.ts'
@@ -54,6 +55,9 @@ const LONGEST_HOLD_MS = 1_000
 /** While it runs it keeps the process alive, as a server does: an engine's parked claim may not. */
 const KEEP_ALIVE_MS = 3_600_000
 
+/** No more are asked for at once, so that the first ones run while the next ones are on their way. */
+const MOST_CLAIMED = 500
+
 /** A parked claim asks anew this often, so that an engine that lost it is noticed. */
 const PARKED_CLAIM_MS = 20_000
 
@@ -77,7 +81,7 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
   readonly #schedule: LimitSchedule
   readonly #attempts: Attempts<Types>
   #heldUntil = Number.NEGATIVE_INFINITY
-  #cancelTimer: CancelTimer | undefined
+  readonly #alarm: Alarm
   #cancelKeepAlive: CancelTimer = () => {}
   #stopping: Promise<void> | undefined
   /** Counts calls of start and stop: of two that overlap the later one wins. */
@@ -105,6 +109,7 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
     // Tasks that wait for their batch to fill have no heartbeat yet.
     if (this.#work.maxTasks > 1) between('maxWaitMs', this.#work.maxWaitMs, 0, leaseMs / 2)
     this.#held = new HeldTasks(this.#work)
+    this.#alarm = new Alarm(this.#clock, () => this.#turn())
     this.#random = options.random ?? systemRandom
     this.#leaseMs = leaseMs
     this.#limits = withLimits(DEFAULT_LIMITS, options)
@@ -273,7 +278,7 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
     this.#turn()
     await this.#claimer.idle()
     await this.#attempts.stop(graceMs)
-    this.#cancelTimer?.()
+    this.#alarm.cancel()
     await this.#slots?.leave()
     this.#cancelKeepAlive()
     this.#become('stopped')
@@ -285,15 +290,15 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
 
   /** The one place where starts are decided. */
   #turn(): void {
-    this.#cancelTimer?.()
-    this.#cancelTimer = undefined
-    if (this.#state === 'stopped') return
+    if (this.#state === 'stopped') {
+      this.#alarm.cancel()
+      return
+    }
     const now = this.#clock.monotonic()
     if (this.#state === 'running') this.#startAndClaim(now)
     // Also while it stands still: what runs keeps its slots.
     this.#slots?.tell(this.#attempts.size, this.#wishedRunning(now), now)
-    const wakeAt = this.#wakeAt(now)
-    if (wakeAt < Number.POSITIVE_INFINITY) this.#cancelTimer = this.#clock.after(wakeAt - now, () => this.#turn())
+    this.#alarm.set(this.#wakeAt(now), now)
   }
 
   #startAndClaim(now: number): void {
@@ -319,7 +324,8 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
   #wanted(now: number): number {
     const capacity = this.#gate.claimable(now) * this.#work.maxTasks
     const isLow = this.#held.size <= capacity / 2 || this.#held.hasRoom
-    return isLow ? Math.max(0, capacity - this.#held.size) : 0
+    const most = Math.max(MOST_CLAIMED, this.#work.maxTasks)
+    return isLow ? Math.min(most, Math.max(0, capacity - this.#held.size)) : 0
   }
 
   /** How many attempts would run if there were slots for them: all that it may while more tasks wait in the queue. */

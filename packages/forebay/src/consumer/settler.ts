@@ -15,6 +15,9 @@ export type Settled = 'settled' | 'stale'
 
 export const BACKEND_BACKOFF = { baseMs: 100, capMs: 5_000 } as const
 
+/** While one call waits for the engine's disk the next one may be on its way, of other tasks. */
+const CALLS_ABREAST = 3
+
 export class Settler {
   readonly #clock: Clock
   readonly #random: RandomSource
@@ -31,26 +34,21 @@ export class Settler {
     this.#random = random
     this.#onError = onError
     // The token is read when the call is made, because a heartbeat may have changed it meanwhile.
-    this.#group = new GroupCommit((settlements) => service.settle(settlements.map((settlement) => settlement())))
+    this.#group = new GroupCommit(
+      (settlements) => service.settle(settlements.map((settlement) => settlement())),
+      CALLS_ABREAST,
+    )
   }
 
   /** Resolves when the settlement is durable, or `stale` when it can no longer be. `signal` ends the repeating. */
   async settle(lease: Lease, settlement: (lease: Lease) => Settlement, signal: AbortSignal): Promise<Settled> {
-    for (let failed = 1; ; failed++) {
-      const result = await this.#try(() => settlement(lease))
+    for (let tries = 1; ; tries++) {
+      const result = await this.#group.add(() => settlement(lease)).catch(failed)
       if (result.status !== 'failed') return result.status
-      const retryInMs = fullJitter(failed, this.#random.next(), BACKEND_BACKOFF)
+      const retryInMs = fullJitter(tries, this.#random.next(), BACKEND_BACKOFF)
       const over = lease.lost || signal.aborted || lease.endsAt < this.#clock.monotonic() + retryInMs
       this.#onError(result.error, over ? 0 : retryInMs)
       if (over || !(await this.#waited(retryInMs, signal))) return 'stale'
-    }
-  }
-
-  async #try(settlement: () => Settlement): Promise<SettleResult> {
-    try {
-      return await this.#group.add(settlement)
-    } catch (thrown) {
-      return { status: 'failed', error: asForebayError(thrown, 'BACKEND_UNAVAILABLE') }
     }
   }
 
@@ -60,4 +58,8 @@ export class Settler {
       () => false,
     )
   }
+}
+
+function failed(thrown: unknown): SettleResult {
+  return { status: 'failed', error: asForebayError(thrown, 'BACKEND_UNAVAILABLE') }
 }

@@ -37,14 +37,14 @@ export async function readTask<Types extends TaskTypes>(
   types: Types | undefined,
   stored: StoredTask,
 ): Promise<TaskOf<Types>> {
-  const parsed = parse(stored)
-  const payload = types ? await validate(types, stored.type, parsed) : parsed
-  return { ...stored, payload } as TaskOf<Types>
+  const parsed = parseTask<Types>(stored)
+  return types ? ({ ...parsed, payload: await validate(types, stored.type, parsed.payload) } as TaskOf<Types>) : parsed
 }
 
-function parse(stored: StoredTask): unknown {
+/** Of a queue without schemas. @throws ForebayError INVALID_PAYLOAD if it can't be read. */
+export function parseTask<Types extends TaskTypes>(stored: StoredTask): TaskOf<Types> {
   try {
-    return JSON.parse(stored.payload)
+    return { ...stored, payload: JSON.parse(stored.payload) } as TaskOf<Types>
   } catch (cause) {
     throw new ForebayError('INVALID_PAYLOAD', `The stored payload of task ${stored.id} is not JSON.`, { cause })
   }

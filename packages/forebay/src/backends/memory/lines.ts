@@ -11,6 +11,7 @@ import {
   type FairTime,
   grantsBefore,
   isForgettable,
+  placeLine,
   reweighLine,
 } from '../../flow/fair-order.ts'
 import { nextAfterChange, sameSettings } from '../../flow/key-limits.ts'
@@ -164,6 +165,12 @@ export class Lines {
   /** Brings a line's state up to date, and puts it into the heap that is for it. */
   #settle(line: Line, now: number): void {
     const before = line.state
+    // The common line has no limits: once it is open it stays so while it has tasks, and alone it needs no place among others.
+    if (line === this.#common && before === LINE.open && line.first) {
+      placeLine(line, line.first.task.priority)
+      if (this.#open.size > 1) this.#open.moved(line)
+      return
+    }
     settleLine(this.#time, line, line.first?.task.priority ?? 0, this.#limitsOf(line), now)
     const heap = this.#heapFor(line)
     if (heap === line.heap) {

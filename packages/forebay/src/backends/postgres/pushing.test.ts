@@ -45,3 +45,12 @@ test('an answer of nothing is that all are accepted; else each has its own', () 
     { status: 'full', bound: 'bytes' },
   ])
 })
+
+test('who had others give way to it says whom', () => {
+  const tasks = [task('a'), task('b'), task('c')]
+  expect(pushResults(tasks, [[0, 3, 0], ['a', 'b', 'c'], 1, ['x', 'y', 'z'], [1, 3, 3]])).toEqual([
+    { status: 'accepted', id: 'a', dropped: ['x'] },
+    { status: 'full', bound: 'depth' },
+    { status: 'accepted', id: 'c', dropped: ['y', 'z'] },
+  ])
+})

@@ -31,8 +31,8 @@ async function pushPart(run: RunScript, tasks: readonly NewTask[], bounds: Bound
   if (overflow === 'reject' && tasks.every(isPlain)) {
     const args: Argument[] = limits
     for (const task of tasks) args.push(task.id, bodyOf(task))
-    const codes = (await run(PUSH_FRESH, args)) as readonly number[]
-    return codes.map((code, index) => plainResultOf(code, tasks[index] as NewTask))
+    const codes = (await run(PUSH_FRESH, args)) as readonly number[] | 0
+    return tasks.map((task, index) => plainResultOf(codes === 0 ? 0 : (codes[index] as number), task))
   }
   const request = JSON.stringify([...limits, overflow, tasks.map(row)])
   const replies = (await run(PUSH, [request, ...tasks.map(bodyOf)])) as readonly Reply[]

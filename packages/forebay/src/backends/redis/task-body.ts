@@ -25,7 +25,12 @@ export interface Engines {
   readonly failures: string
 }
 
-export function bodyOf({ type, priority, key, cost, ordered, ttlMs, headers, payload }: NewTask): string {
+export function bodyOf(task: NewTask): string {
+  const { type, priority, key, cost, ordered, ttlMs, headers, payload } = task
+  // Most have no more than that.
+  if (priority === 0 && !ordered && (key ?? cost ?? ttlMs ?? headers) === undefined) {
+    return `{"type":${JSON.stringify(type)}}\n${payload}`
+  }
   const head: Head = {
     type,
     ...(priority === 0 ? {} : { priority }),

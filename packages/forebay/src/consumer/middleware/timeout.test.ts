@@ -63,8 +63,8 @@ describe('timeout', () => {
     expect(ends.map((end) => end.split(': The')[0])).toEqual([
       '100 dead quick: TASK_TIMEOUT',
       '1000 dead plain: TASK_TIMEOUT',
-      '1000 dead endless: TASK_TIMEOUT',
       '1000 dead constructor: TASK_TIMEOUT',
+      '1000 dead endless: TASK_TIMEOUT',
     ])
     await consumer.stop()
   })

@@ -5,7 +5,7 @@
  * KEYS[1] the queue
  * ARGV[1] maxDepth, ARGV[2] maxBytes: -1 is none
  * ARGV[3, 4], ARGV[5, 6]...  for each its id and its body
- * Returns for each 0 if it is accepted, 1 duplicate, 2 full by depth, 3 full by bytes.
+ * Returns 0 if all are accepted; else for each 0 if it is, 1 duplicate, 2 full by depth, 3 full by bytes.
  */
 
 import { PLAIN_QUEUE_PART } from './queue-part.ts'
@@ -34,6 +34,7 @@ for i = 3, #ARGV, 2 do
   end
   results[#results + 1] = result
 end
+local all_accepted = #new == #results
 if #new > 0 then
   redis.call('RPUSH', base .. ':fresh', unpack(new))
   if parked > now then redis.call('XADD', base .. ':wake', 'MAXLEN', 1, '*', 'w', '') end
@@ -46,5 +47,5 @@ if #new > 0 then
     save_plain()
   end
 end
-return results
+return all_accepted and 0 or results
 `
