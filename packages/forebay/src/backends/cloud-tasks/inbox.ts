@@ -1,0 +1,304 @@
+/**
+ * The deliveries of one queue that are held by this process: those that wait to be claimed, and those that are granted. A
+ * grant whose lease is over waits to be claimed again, without a new delivery. One that has waited for so long that no full
+ * lease could be given any more is handed back, by its keeper.
+ */
+
+import type { Clock } from '../../clock.ts'
+import { ClaimLine } from '../claim-line.ts'
+import type { Claim, ClaimRef, ClaimRequest, ExtendResult } from '../queue-service.ts'
+import { isExpired, storedTask } from '../task-letter.ts'
+import type { Arrival, Delivery, OpenRequest } from './delivery.ts'
+
+/** What an open queue does for the deliveries of an inbox. */
+export interface Keeper {
+  /** Reads what has arrived; undefined if it is not to be granted now, and has been seen to. Rejects if it can't be read. */
+  receive(arrival: Arrival, request: OpenRequest): Promise<Delivery | undefined>
+  /** Has it delivered anew, as if it had not been granted since. */
+  handBack(delivery: Delivery): Promise<void>
+}
+
+/** A claim that does not wait waits so long for what this very process has just made ready. */
+const ON_ITS_WAY_MS = 1_000
+/** So long it is remembered that a task was answered, in case the answer was lost and it is delivered again. */
+const ANSWERED_MS = 600_000
+const MOST_REMEMBERED = 10_000
+/** In a second somebody else may have room. */
+const RETRY_AFTER_S = 1
+
+export class Inbox {
+  readonly #clock: Clock
+  readonly #line: ClaimLine
+  readonly #keepers = new Set<Keeper>()
+  readonly #held = new Map<string, Delivery | Promise<Delivery | undefined>>()
+  readonly #waiting = new Map<string, Delivery>()
+  readonly #granted = new Map<string, Delivery>()
+  /** By name, when it was answered for good. */
+  readonly #answered = new Map<string, number>()
+  /** By name, when what this process made is due; until it arrives. */
+  readonly #expected = new Map<string, number>()
+  readonly #onArrival = new Set<() => void>()
+  #grants = 0
+  /** How many may be held, granted ones included. */
+  #room = Number.POSITIVE_INFINITY
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+    this.#line = new ClaimLine(clock)
+  }
+
+  /** How many are held, and since when the oldest of those that wait has been due, by the wall clock. */
+  get counts(): { readonly ready: number; readonly inFlight: number; readonly oldestAt: number } {
+    let inFlight = 0
+    for (const held of this.#held.values()) if ('grant' in held && held.grant) inFlight++
+    let oldestAt = Number.POSITIVE_INFINITY
+    for (const { letter } of this.#waiting.values()) {
+      oldestAt = Math.min(oldestAt, letter.record.readyAt ?? letter.record.createdAt)
+    }
+    return { ready: this.#held.size - inFlight, inFlight, oldestAt }
+  }
+
+  set room(room: number) {
+    this.#room = room
+  }
+
+  enter(keeper: Keeper): void {
+    this.#keepers.add(keeper)
+  }
+
+  /** Ends the keeper's waits. With the last one all that is held goes back. */
+  async leave(keeper: Keeper): Promise<void> {
+    this.#line.end(keeper)
+    for (const wake of this.#onArrival) wake()
+    if (this.#keepers.size > 1) {
+      this.#keepers.delete(keeper)
+      return
+    }
+    const waiting = [...this.#waiting.values()]
+    const granted = [...this.#granted.values()]
+    this.#keepers.delete(keeper)
+    for (const delivery of [...waiting, ...granted]) this.#forget(delivery)
+    await Promise.all([
+      ...waiting.map((delivery) => this.#handBack(delivery, keeper)),
+      // Their attempts stay counted.
+      ...granted.map((delivery) => delivery.answer(503, RETRY_AFTER_S)),
+    ])
+  }
+
+  /** A delivery has come; it is answered when its task is settled. */
+  async arrive(arrival: Arrival, request: OpenRequest): Promise<void> {
+    const { name } = arrival
+    // It was done; only the answer did not get there.
+    if (this.wasAnswered(name)) return void (await request.answer(200))
+    const held = await this.#held.get(name)
+    if (held && this.#held.has(name)) return held.join(request)
+    const [keeper] = this.#keepers
+    if (!keeper || this.#held.size >= this.#room) return void (await request.answer(503, RETRY_AFTER_S))
+    const receiving = keeper.receive(arrival, request)
+    this.#held.set(name, receiving)
+    this.#expected.delete(name)
+    let delivery: Delivery | undefined
+    try {
+      delivery = await receiving
+    } catch {
+      await request.answer(503, RETRY_AFTER_S)
+    }
+    if (delivery && this.#keepers.size > 0) this.#hold(delivery)
+    else {
+      this.#held.delete(name)
+      if (delivery) await this.#handBack(delivery, keeper)
+    }
+    for (const wake of this.#onArrival) wake()
+  }
+
+  /** The other side has cut a request. If it was the only one the task will be delivered again: its lease is lost. */
+  async cut(name: string, request: OpenRequest): Promise<void> {
+    const delivery = await this.#held.get(name)
+    if (delivery?.leave(request)) this.#forget(delivery)
+  }
+
+  async claim(request: ClaimRequest, owner: Keeper): Promise<Claim[]> {
+    const { max, waitMs, signal } = request
+    if (waitMs > 0 && !signal?.aborted) return this.#line.join(request, owner, () => this.#serve())
+    while (this.#waiting.size < max && !signal?.aborted && this.#keepers.has(owner)) {
+      const overMs = this.#onItsWayMs()
+      if (overMs <= 0) break
+      await this.#nextArrival(overMs)
+    }
+    return this.#take(request)
+  }
+
+  /** Ends the grant, out of here, so that nobody else ends it too; undefined if its lease is over. */
+  take({ id, token }: ClaimRef): Delivery | undefined {
+    const delivery = this.#current({ id, token })
+    if (!delivery) return undefined
+    this.#granted.delete(token)
+    delivery.cancel()
+    return delivery
+  }
+
+  /** The settlement failed: its lease goes on. */
+  giveBack(delivery: Delivery): void {
+    const { grant } = delivery
+    if (!grant || !this.#held.has(delivery.name)) return
+    this.#granted.set(grant.token, delivery)
+    this.#watch(delivery)
+  }
+
+  /** It was answered for good. */
+  done(delivery: Delivery): void {
+    this.#forget(delivery)
+    this.#remember(delivery.name)
+  }
+
+  extend(claim: ClaimRef, leaseMs: number): ExtendResult {
+    const delivery = this.#current(claim)
+    const endsAt = this.#clock.monotonic() + leaseMs
+    // A deadline that has been given can't be moved.
+    if (!delivery || endsAt > delivery.endsAt) return { status: 'stale' }
+    delivery.grant = { token: claim.token, endsAt }
+    this.#watch(delivery)
+    return { status: 'extended', token: claim.token }
+  }
+
+  /** This process has made a task that is due after so long. */
+  expect(name: string, delayMs: number): void {
+    if (this.#held.has(name) || this.wasAnswered(name)) return
+    this.#expected.set(name, this.#clock.monotonic() + delayMs)
+    if (this.#expected.size > MOST_REMEMBERED) this.#expected.delete(this.#expected.keys().next().value as string)
+  }
+
+  wasAnswered(name: string): boolean {
+    const at = this.#answered.get(name)
+    return at !== undefined && this.#clock.monotonic() < at + ANSWERED_MS
+  }
+
+  holds(name: string): boolean {
+    return this.#held.has(name)
+  }
+
+  /** Whether this process has made it, and it has not been delivered here yet. */
+  expects(name: string): boolean {
+    return this.#expected.has(name)
+  }
+
+  #hold(delivery: Delivery): void {
+    this.#held.set(delivery.name, delivery)
+    this.#waiting.set(delivery.name, delivery)
+    this.#watch(delivery)
+    this.#serve()
+  }
+
+  #serve(): void {
+    for (const waiter of this.#line) {
+      const claims = this.#take(waiter.request)
+      if (claims.length === 0) return
+      waiter.finish(claims)
+    }
+  }
+
+  #take({ max, leaseMs }: ClaimRequest): Claim[] {
+    const claims: Claim[] = []
+    const now = this.#clock.monotonic()
+    for (const delivery of this.#waiting.values()) {
+      if (claims.length === max) break
+      // It would end before the lease does: it comes again.
+      if (now + leaseMs > delivery.endsAt) this.#letGo(delivery)
+      else claims.push(this.#grant(delivery, now + leaseMs))
+    }
+    return claims
+  }
+
+  #grant(delivery: Delivery, endsAt: number): Claim {
+    const { name, letter, payload } = delivery
+    const { record } = letter
+    delivery.grants++
+    const token = `${delivery.mark} ${++this.#grants}`
+    delivery.grant = { token, endsAt }
+    this.#waiting.delete(name)
+    this.#granted.set(token, delivery)
+    this.#watch(delivery)
+    const now = this.#clock.now()
+    const task = storedTask({ record, payload }, delivery.attempts)
+    const waitedMs = Math.max(0, now - (record.readyAt ?? record.createdAt))
+    return { id: record.id, token, task, waitedMs, expired: isExpired(record, now) }
+  }
+
+  #current({ id, token }: ClaimRef): Delivery | undefined {
+    const delivery = this.#granted.get(token)
+    if (delivery?.letter.record.id !== id || !delivery.grant) return undefined
+    return delivery.grant.endsAt > this.#clock.monotonic() ? delivery : undefined
+  }
+
+  /** Looks at it when its lease ends, or when it can't wait here any longer. */
+  #watch(delivery: Delivery): void {
+    delivery.cancel()
+    const at = delivery.grant?.endsAt ?? delivery.waitsUntil
+    delivery.cancel = this.#clock.after(Math.max(0, at - this.#clock.monotonic()), () => this.#over(delivery), {
+      background: true,
+    })
+  }
+
+  #over(delivery: Delivery): void {
+    const { grant } = delivery
+    if (grant) this.#granted.delete(grant.token)
+    delivery.grant = undefined
+    if (this.#clock.monotonic() >= delivery.waitsUntil) return this.#letGo(delivery)
+    this.#hold(delivery)
+    for (const wake of this.#onArrival) wake()
+  }
+
+  #letGo(delivery: Delivery): void {
+    this.#forget(delivery)
+    const [keeper] = this.#keepers
+    if (keeper) void this.#handBack(delivery, keeper)
+  }
+
+  async #handBack(delivery: Delivery, keeper: Keeper): Promise<void> {
+    try {
+      await keeper.handBack(delivery)
+      this.#remember(delivery.name)
+    } catch {
+      // Then it is delivered again all the same, and counts as an attempt.
+    }
+    await delivery.answer(this.wasAnswered(delivery.name) ? 200 : 503, RETRY_AFTER_S)
+  }
+
+  #forget(delivery: Delivery): void {
+    delivery.cancel()
+    this.#held.delete(delivery.name)
+    this.#waiting.delete(delivery.name)
+    if (delivery.grant) this.#granted.delete(delivery.grant.token)
+  }
+
+  #remember(name: string): void {
+    this.#answered.delete(name)
+    this.#answered.set(name, this.#clock.monotonic())
+    if (this.#answered.size > MOST_REMEMBERED) this.#answered.delete(this.#answered.keys().next().value as string)
+  }
+
+  /** How long something may still be on its way that is due already; 0 if nothing is. */
+  #onItsWayMs(): number {
+    const now = this.#clock.monotonic()
+    let longest = 0
+    for (const [name, dueAt] of this.#expected) {
+      const overMs = dueAt + ON_ITS_WAY_MS - now
+      // Another process has got it, or the queue is paused or behind.
+      if (overMs <= 0) this.#expected.delete(name)
+      else if (dueAt <= now) longest = Math.max(longest, overMs)
+    }
+    return longest
+  }
+
+  #nextArrival(atMostMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = () => {
+        cancel()
+        this.#onArrival.delete(wake)
+        resolve()
+      }
+      const cancel = this.#clock.after(atMostMs, wake)
+      this.#onArrival.add(wake)
+    })
+  }
+}
