@@ -20,7 +20,7 @@ export function longestLeaseMs(deadlineMs: number): number {
 export interface Arrival {
   /** The last part of the task's name at Cloud Tasks. */
   readonly name: string
-  /** How many deliveries of it before this one had no answer of ours. */
+  /** How many deliveries of it before this one were not answered with success. */
   readonly unanswered: number
   /** What it holds, as it came. */
   readonly body: string
@@ -49,30 +49,23 @@ export class Delivery {
   grant: Grant | undefined
   /** Cancels the timer that watches over it. */
   cancel: () => void = () => {}
-  readonly #unanswered: number
   #answered: readonly [status: number, retryAfterS?: number] | undefined
   readonly #requests: Set<OpenRequest>
 
   constructor(arrival: Arrival, letter: Letter, payload: string, requests: Iterable<OpenRequest>) {
-    const { name, unanswered, arrivedAt, deadlineMs } = arrival
+    const { name, arrivedAt, deadlineMs } = arrival
     const margin = Math.min(MARGIN_MS, deadlineMs * MARGIN_SHARE)
     this.name = name
     this.letter = letter
     this.payload = payload
     this.endsAt = arrivedAt + deadlineMs - margin
     this.waitsUntil = this.endsAt - longestLeaseMs(deadlineMs)
-    this.#unanswered = unanswered
     this.#requests = new Set(requests)
   }
 
   /** How often it was granted so far, by all that is known. */
   get attempts(): number {
-    return (this.letter.record.granted ?? 0) + this.#unanswered + this.grants
-  }
-
-  /** Names this delivery among all of its task. */
-  get mark(): string {
-    return `${this.name} ${this.#unanswered}`
+    return (this.letter.record.granted ?? 0) + this.grants
   }
 
   /** Cloud Tasks has delivered it once more, though this one was not answered. */

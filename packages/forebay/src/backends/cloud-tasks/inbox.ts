@@ -213,7 +213,7 @@ export class Inbox {
     const { name, letter, payload } = delivery
     const { record } = letter
     delivery.grants++
-    const token = `${delivery.mark} ${++this.#grants}`
+    const token = `${name} ${++this.#grants}`
     delivery.grant = { token, endsAt }
     this.#waiting.delete(name)
     this.#granted.set(token, delivery)
@@ -243,8 +243,8 @@ export class Inbox {
     const { grant } = delivery
     if (grant) this.#granted.delete(grant.token)
     delivery.grant = undefined
-    if (this.#clock.monotonic() >= delivery.waitsUntil) return this.#letGo(delivery)
-    this.#hold(delivery)
+    if (this.#clock.monotonic() >= delivery.waitsUntil) this.#letGo(delivery)
+    else this.#hold(delivery)
     for (const wake of this.#onArrival) wake()
   }
 

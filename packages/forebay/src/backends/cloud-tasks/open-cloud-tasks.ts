@@ -84,15 +84,12 @@ export async function openCloudTasks(options: CloudTasksOptions = {}): Promise<C
     return paused
   }
   try {
+    const [main, dead] = [queueOf(name), await pausedQueue(`${name}-dead`)]
+    await ensure(main, level, manage)
     lent = options.receiver ? lentBy(options.receiver) : await receiverAt(settings.listen, clock)
     const { receiver } = lent
-    const [main, dead] = [queueOf(name), await pausedQueue(`${name}-dead`)]
-    // Before anything can be delivered somebody must be there.
+    // From here on what is delivered is held.
     const inbox = receiver.use(name, settings.verify ? rulesOf(route) : undefined)
-    await ensure(main, level, manage).catch((thrown: unknown) => {
-      receiver.letGo(name)
-      throw thrown
-    })
     return new CloudTasksQueueService({
       name,
       main,
