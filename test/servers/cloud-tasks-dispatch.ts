@@ -15,7 +15,7 @@ const agent = new Agent({ keepAlive: false })
 
 export function dispatch(task: FakeTask, queue: string, deadlineMs: number, mint: TokenMint): Promise<Outcome> {
   const { url = '', headers = {}, body, oidcToken } = task.task.httpRequest ?? {}
-  const authorization = oidcToken && `Bearer ${mint.token(oidcToken.serviceAccountEmail, oidcToken.audience ?? url)}`
+  const authorization = oidcToken && `Bearer ${mint.usual(oidcToken.serviceAccountEmail, oidcToken.audience ?? url)}`
   const sent = {
     ...headers,
     'user-agent': 'Google-Cloud-Tasks',

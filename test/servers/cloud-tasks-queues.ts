@@ -195,7 +195,7 @@ export class FakeQueue {
     if (deadlineMs < 15_000 || deadlineMs > 1_800_000) throw new Refusal(INVALID, 'dispatchDeadline is out of range')
     const bytes = (httpRequest?.body?.length ?? 0) + JSON.stringify(httpRequest?.headers ?? {}).length
     if (bytes > MAX_TASK_BYTES) throw new Refusal(INVALID, 'Task size too large')
-    const given = task.name === undefined ? String(++this.#names).padStart(19, '7') : lastOf(task.name)
+    const given = task.name === undefined ? String(++this.#names).padStart(19, '0') : lastOf(task.name)
     const usedAt = this.#usedNames.get(given)
     if (this.tasks.has(given)) throw new Refusal(ALREADY_EXISTS, 'Requested entity already exists')
     if (usedAt !== undefined && systemClock.monotonic() < usedAt + NAME_KEPT_MS) {

@@ -18,11 +18,13 @@ export interface Keeper {
   handBack(delivery: Delivery): Promise<void>
 }
 
-/** A claim that does not wait waits so long for what this very process has just made ready. */
-const ON_ITS_WAY_MS = 1_000
+/** A claim that does not wait waits so long for what this very process has just made ready, and so long after each arrival. */
+const ON_ITS_WAY_MS = 2_000
 /** So long it is remembered that a task was answered, in case the answer was lost and it is delivered again. */
 const ANSWERED_MS = 600_000
 const MOST_REMEMBERED = 10_000
+/** So long a delivery waits for its queue to be opened, if it was open before. */
+const REOPEN_MS = 1_000
 /** In a second somebody else may have room. */
 const RETRY_AFTER_S = 1
 
@@ -38,7 +40,11 @@ export class Inbox {
   /** By name, when what this process made is due; until it arrives. */
   readonly #expected = new Map<string, number>()
   readonly #onArrival = new Set<() => void>()
+  readonly #onKeeper = new Set<() => void>()
   #grants = 0
+  /** How many arrivals are being read. */
+  #reading = 0
+  #lastArrivalAt = Number.NEGATIVE_INFINITY
   /** How many may be held, granted ones included. */
   #room = Number.POSITIVE_INFINITY
 
@@ -64,12 +70,13 @@ export class Inbox {
 
   enter(keeper: Keeper): void {
     this.#keepers.add(keeper)
+    for (const enter of [...this.#onKeeper]) enter()
   }
 
   /** Ends the keeper's waits. With the last one all that is held goes back. */
   async leave(keeper: Keeper): Promise<void> {
     this.#line.end(keeper)
-    for (const wake of this.#onArrival) wake()
+    for (const wake of [...this.#onArrival]) wake()
     if (this.#keepers.size > 1) {
       this.#keepers.delete(keeper)
       return
@@ -92,23 +99,23 @@ export class Inbox {
     if (this.wasAnswered(name)) return void (await request.answer(200))
     const held = await this.#held.get(name)
     if (held && this.#held.has(name)) return held.join(request)
+    if (this.#keepers.size === 0) await this.#nextKeeper()
     const [keeper] = this.#keepers
     if (!keeper || this.#held.size >= this.#room) return void (await request.answer(503, RETRY_AFTER_S))
     const receiving = keeper.receive(arrival, request)
     this.#held.set(name, receiving)
     this.#expected.delete(name)
-    let delivery: Delivery | undefined
-    try {
-      delivery = await receiving
-    } catch {
-      await request.answer(503, RETRY_AFTER_S)
-    }
+    this.#lastArrivalAt = this.#clock.monotonic()
+    this.#reading++
+    // What can't be read now comes again.
+    const delivery = await receiving.catch(() => request.answer(503, RETRY_AFTER_S).then(() => undefined))
+    this.#reading--
     if (delivery && this.#keepers.size > 0) this.#hold(delivery)
     else {
       this.#held.delete(name)
       if (delivery) await this.#handBack(delivery, keeper)
     }
-    for (const wake of this.#onArrival) wake()
+    for (const wake of [...this.#onArrival]) wake()
   }
 
   /** The other side has cut a request. If it was the only one the task will be delivered again: its lease is lost. */
@@ -120,6 +127,8 @@ export class Inbox {
   async claim(request: ClaimRequest, owner: Keeper): Promise<Claim[]> {
     const { max, waitMs, signal } = request
     if (waitMs > 0 && !signal?.aborted) return this.#line.join(request, owner, () => this.#serve())
+    // What has reached this machine is read first.
+    await nextTurn()
     while (this.#waiting.size < max && !signal?.aborted && this.#keepers.has(owner)) {
       const overMs = this.#onItsWayMs()
       if (overMs <= 0) break
@@ -245,7 +254,7 @@ export class Inbox {
     delivery.grant = undefined
     if (this.#clock.monotonic() >= delivery.waitsUntil) this.#letGo(delivery)
     else this.#hold(delivery)
-    for (const wake of this.#onArrival) wake()
+    for (const wake of [...this.#onArrival]) wake()
   }
 
   #letGo(delivery: Delivery): void {
@@ -280,9 +289,9 @@ export class Inbox {
   /** How long something may still be on its way that is due already; 0 if nothing is. */
   #onItsWayMs(): number {
     const now = this.#clock.monotonic()
-    let longest = 0
+    let longest = this.#reading > 0 ? ON_ITS_WAY_MS : 0
     for (const [name, dueAt] of this.#expected) {
-      const overMs = dueAt + ON_ITS_WAY_MS - now
+      const overMs = Math.max(dueAt, this.#lastArrivalAt) + ON_ITS_WAY_MS - now
       // Another process has got it, or the queue is paused or behind.
       if (overMs <= 0) this.#expected.delete(name)
       else if (dueAt <= now) longest = Math.max(longest, overMs)
@@ -291,14 +300,27 @@ export class Inbox {
   }
 
   #nextArrival(atMostMs: number): Promise<void> {
+    return this.#told(this.#onArrival, atMostMs)
+  }
+
+  /** A queue that is closed here may be open again in a moment. */
+  #nextKeeper(): Promise<void> {
+    return this.#told(this.#onKeeper, REOPEN_MS)
+  }
+
+  #told(listeners: Set<() => void>, atMostMs: number): Promise<void> {
     return new Promise((resolve) => {
       const wake = () => {
         cancel()
-        this.#onArrival.delete(wake)
+        listeners.delete(wake)
         resolve()
       }
       const cancel = this.#clock.after(atMostMs, wake)
-      this.#onArrival.add(wake)
+      listeners.add(wake)
     })
   }
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
 }

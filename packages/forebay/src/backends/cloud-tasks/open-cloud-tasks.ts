@@ -53,7 +53,7 @@ export interface CloudTasksOptions {
 }
 
 const LEAST_DEADLINE_MS = 15_000
-const DEADLINE_MS = 1_800_000
+export const DEADLINE_MS = 1_800_000
 const MAX_HELD = 1_000
 const DEPTH_EVERY_MS = 10_000
 export const MAX_TASK_BYTES = 100 * 1024

@@ -72,6 +72,7 @@ export class Receiver {
   /** The inbox of a queue, for one who lets go of it again. All who use it must agree on who may deliver. */
   use(queue: string, rules: OidcRules | undefined): Inbox {
     const place = this.#places.get(queue) ?? { inbox: new Inbox(this.#clock), rules, users: 0 }
+    if (place.users === 0) place.rules = rules
     if (JSON.stringify(place.rules) !== JSON.stringify(rules)) {
       const message = `The queue "${queue}" is open in this process with another serviceAccount or audience.`
       throw new ForebayError('INVALID_OPTION', message, { path: 'serviceAccount' })
@@ -83,7 +84,8 @@ export class Receiver {
 
   letGo(queue: string): void {
     const place = this.#places.get(queue)
-    if (place && --place.users === 0) this.#places.delete(queue)
+    // It stays: what is on its way to it waits a moment for somebody to open it again.
+    if (place) place.users--
   }
 
   /** Handles a request of Node's HTTP server: `createServer(receiver.handle)`. Its body must not have been read. */
