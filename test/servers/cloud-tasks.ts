@@ -8,6 +8,7 @@ import { CloudTasksClient } from '@google-cloud/tasks'
 import {
   credentials,
   loadPackageDefinition,
+  Metadata,
   Server,
   ServerCredentials,
   type sendUnaryData,
@@ -34,6 +35,8 @@ export type ApiFault = (method: string, request: Request) => ApiRefusal | undefi
 export interface ApiRefusal {
   readonly code: number
   readonly after?: boolean
+  /** Asks for a pause of so many seconds. */
+  readonly retryS?: number
 }
 
 interface Request {
@@ -125,10 +128,21 @@ export class CloudTasksServer {
         answer(null, result)
       } catch (thrown) {
         const { code = 13, message = String(thrown) } = thrown as Partial<Refusal>
-        answer({ code, details: message })
+        const metadata = new Metadata()
+        if (refusal?.retryS) metadata.set('grpc-status-details-bin', retryInfo(code, refusal.retryS))
+        answer({ code, details: message, metadata })
       }
     }
   }
+}
+
+/** `google.rpc.Status` with a `google.rpc.RetryInfo`, as they are on the wire. */
+function retryInfo(code: number, seconds: number): Buffer {
+  const field = (tag: number, bytes: Uint8Array) => Buffer.from([tag, bytes.length, ...bytes])
+  const delay = field(0x0a, Buffer.from([0x08, seconds]))
+  const type = Buffer.from('type.googleapis.com/google.rpc.RetryInfo')
+  const any = Buffer.concat([field(0x0a, type), field(0x12, delay)])
+  return Buffer.concat([Buffer.from([0x08, code]), field(0x1a, any)])
 }
 
 /** The official client, at a port of this machine. */

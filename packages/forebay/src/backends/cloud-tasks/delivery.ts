@@ -4,6 +4,7 @@ import type { Letter } from '../task-letter.ts'
 
 /** One HTTP request that waits for its answer. */
 export interface OpenRequest {
+  readonly isOpen: boolean
   /** Answers; resolves with whether the answer went out before the other side was gone. */
   answer(status: number, retryAfterS?: number): Promise<boolean>
 }

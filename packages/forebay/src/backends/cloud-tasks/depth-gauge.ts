@@ -42,8 +42,8 @@ export class DepthGauge {
     let delayed = 0
     for (const { name, dueAt, dispatched } of main.tasks) {
       // What was answered is gone, though the list may not know yet.
-      if (inbox.holds(name) || inbox.wasAnswered(name)) continue
-      if (dispatched && !inbox.expects(name)) inFlight++
+      if (inbox.holds(name) || inbox.names.wasAnswered(name)) continue
+      if (dispatched && !inbox.names.expects(name)) inFlight++
       else if (dueAt > now) delayed++
       else {
         ready++

@@ -9,6 +9,7 @@ import { ClaimLine } from '../claim-line.ts'
 import type { Claim, ClaimRef, ClaimRequest, ExtendResult } from '../queue-service.ts'
 import { isExpired, storedTask } from '../task-letter.ts'
 import type { Arrival, Delivery, OpenRequest } from './delivery.ts'
+import { MemoryOfNames } from './memory-of-names.ts'
 
 /** What an open queue does for the deliveries of an inbox. */
 export interface Keeper {
@@ -18,38 +19,32 @@ export interface Keeper {
   handBack(delivery: Delivery): Promise<void>
 }
 
-/** A claim that does not wait waits so long for what this very process has just made ready, and so long after each arrival. */
-const ON_ITS_WAY_MS = 2_000
-/** So long it is remembered that a task was answered, in case the answer was lost and it is delivered again. */
-const ANSWERED_MS = 600_000
-const MOST_REMEMBERED = 10_000
+/** What has come is read within so long. */
+const READING_MS = 10_000
 /** So long a delivery waits for its queue to be opened, if it was open before. */
 const REOPEN_MS = 1_000
 /** In a second somebody else may have room. */
 const RETRY_AFTER_S = 1
 
 export class Inbox {
+  readonly names: MemoryOfNames
   readonly #clock: Clock
   readonly #line: ClaimLine
   readonly #keepers = new Set<Keeper>()
   readonly #held = new Map<string, Delivery | Promise<Delivery | undefined>>()
   readonly #waiting = new Map<string, Delivery>()
   readonly #granted = new Map<string, Delivery>()
-  /** By name, when it was answered for good. */
-  readonly #answered = new Map<string, number>()
-  /** By name, when what this process made is due; until it arrives. */
-  readonly #expected = new Map<string, number>()
   readonly #onArrival = new Set<() => void>()
   readonly #onKeeper = new Set<() => void>()
   #grants = 0
   /** How many arrivals are being read. */
   #reading = 0
-  #lastArrivalAt = Number.NEGATIVE_INFINITY
   /** How many may be held, granted ones included. */
   #room = Number.POSITIVE_INFINITY
 
   constructor(clock: Clock) {
     this.#clock = clock
+    this.names = new MemoryOfNames(clock)
     this.#line = new ClaimLine(clock)
   }
 
@@ -81,36 +76,35 @@ export class Inbox {
       this.#keepers.delete(keeper)
       return
     }
-    const waiting = [...this.#waiting.values()]
-    const granted = [...this.#granted.values()]
+    const left = [...this.#waiting.values(), ...this.#granted.values()]
     this.#keepers.delete(keeper)
-    for (const delivery of [...waiting, ...granted]) this.#forget(delivery)
-    await Promise.all([
-      ...waiting.map((delivery) => this.#handBack(delivery, keeper)),
-      // Their attempts stay counted.
-      ...granted.map((delivery) => delivery.answer(503, RETRY_AFTER_S)),
-    ])
+    for (const delivery of left) this.#forget(delivery)
+    // The attempts of those that are granted stay counted.
+    await Promise.all(left.map((delivery) => this.#handBack(delivery, keeper)))
   }
 
   /** A delivery has come; it is answered when its task is settled. */
   async arrive(arrival: Arrival, request: OpenRequest): Promise<void> {
     const { name } = arrival
-    // It was done; only the answer did not get there.
-    if (this.wasAnswered(name)) return void (await request.answer(200))
-    const held = await this.#held.get(name)
-    if (held && this.#held.has(name)) return held.join(request)
     if (this.#keepers.size === 0) await this.#nextKeeper()
+    // It was done; only the answer did not get there.
+    if (this.names.wasAnswered(name)) return void (await request.answer(200))
+    const held = this.#held.get(name)
+    if (held) {
+      const delivery = await held
+      if (!delivery || this.#held.get(name) !== delivery) return this.arrive(arrival, request)
+      return delivery.join(request)
+    }
     const [keeper] = this.#keepers
     if (!keeper || this.#held.size >= this.#room) return void (await request.answer(503, RETRY_AFTER_S))
     const receiving = keeper.receive(arrival, request)
     this.#held.set(name, receiving)
-    this.#expected.delete(name)
-    this.#lastArrivalAt = this.#clock.monotonic()
+    this.names.arrived(name)
     this.#reading++
     // What can't be read now comes again.
     const delivery = await receiving.catch(() => request.answer(503, RETRY_AFTER_S).then(() => undefined))
     this.#reading--
-    if (delivery && this.#keepers.size > 0) this.#hold(delivery)
+    if (delivery && this.#keepers.size > 0 && request.isOpen) this.#hold(delivery)
     else {
       this.#held.delete(name)
       if (delivery) await this.#handBack(delivery, keeper)
@@ -130,7 +124,7 @@ export class Inbox {
     // What has reached this machine is read first.
     await nextTurn()
     while (this.#waiting.size < max && !signal?.aborted && this.#keepers.has(owner)) {
-      const overMs = this.#onItsWayMs()
+      const overMs = this.#reading > 0 ? READING_MS : this.names.onItsWayMs
       if (overMs <= 0) break
       await this.#nextArrival(overMs)
     }
@@ -157,7 +151,7 @@ export class Inbox {
   /** It was answered for good. */
   done(delivery: Delivery): void {
     this.#forget(delivery)
-    this.#remember(delivery.name)
+    this.names.answered(delivery.name)
   }
 
   extend(claim: ClaimRef, leaseMs: number): ExtendResult {
@@ -172,23 +166,11 @@ export class Inbox {
 
   /** This process has made a task that is due after so long. */
   expect(name: string, delayMs: number): void {
-    if (this.#held.has(name) || this.wasAnswered(name)) return
-    this.#expected.set(name, this.#clock.monotonic() + delayMs)
-    if (this.#expected.size > MOST_REMEMBERED) this.#expected.delete(this.#expected.keys().next().value as string)
-  }
-
-  wasAnswered(name: string): boolean {
-    const at = this.#answered.get(name)
-    return at !== undefined && this.#clock.monotonic() < at + ANSWERED_MS
+    if (!this.#held.has(name)) this.names.expect(name, delayMs)
   }
 
   holds(name: string): boolean {
     return this.#held.has(name)
-  }
-
-  /** Whether this process has made it, and it has not been delivered here yet. */
-  expects(name: string): boolean {
-    return this.#expected.has(name)
   }
 
   #hold(delivery: Delivery): void {
@@ -266,11 +248,11 @@ export class Inbox {
   async #handBack(delivery: Delivery, keeper: Keeper): Promise<void> {
     try {
       await keeper.handBack(delivery)
-      this.#remember(delivery.name)
+      this.names.answered(delivery.name)
     } catch {
       // Then it is delivered again all the same, and counts as an attempt.
     }
-    await delivery.answer(this.wasAnswered(delivery.name) ? 200 : 503, RETRY_AFTER_S)
+    await delivery.answer(this.names.wasAnswered(delivery.name) ? 200 : 503, RETRY_AFTER_S)
   }
 
   #forget(delivery: Delivery): void {
@@ -278,25 +260,6 @@ export class Inbox {
     this.#held.delete(delivery.name)
     this.#waiting.delete(delivery.name)
     if (delivery.grant) this.#granted.delete(delivery.grant.token)
-  }
-
-  #remember(name: string): void {
-    this.#answered.delete(name)
-    this.#answered.set(name, this.#clock.monotonic())
-    if (this.#answered.size > MOST_REMEMBERED) this.#answered.delete(this.#answered.keys().next().value as string)
-  }
-
-  /** How long something may still be on its way that is due already; 0 if nothing is. */
-  #onItsWayMs(): number {
-    const now = this.#clock.monotonic()
-    let longest = this.#reading > 0 ? ON_ITS_WAY_MS : 0
-    for (const [name, dueAt] of this.#expected) {
-      const overMs = Math.max(dueAt, this.#lastArrivalAt) + ON_ITS_WAY_MS - now
-      // Another process has got it, or the queue is paused or behind.
-      if (overMs <= 0) this.#expected.delete(name)
-      else if (dueAt <= now) longest = Math.max(longest, overMs)
-    }
-    return longest
   }
 
   #nextArrival(atMostMs: number): Promise<void> {

@@ -145,9 +145,13 @@ export async function openReceiver(options: ReceiverOptions = {}): Promise<Recei
 }
 
 function openRequest(outgoing: ServerResponse): OpenRequest {
+  const isOpen = () => !outgoing.destroyed && !outgoing.writableEnded
   return {
+    get isOpen() {
+      return isOpen()
+    },
     answer: async (status, retryAfterS) => {
-      if (outgoing.destroyed || outgoing.writableEnded) return false
+      if (!isOpen()) return false
       outgoing.writeHead(status, retryAfterS === undefined ? {} : { 'retry-after': String(retryAfterS) })
       return new Promise((resolve) => {
         outgoing.once('close', () => resolve(outgoing.writableFinished))
