@@ -78,6 +78,13 @@ export class CloudTasksScene {
     return this.server.queues.get(`${PARENT}/queues/${this.name}${suffix}`)
   }
 
+  /** A task that somebody else has made. */
+  deliverRaw(text: string): void {
+    const url = `${this.target}/${this.name}`
+    const oidcToken = { serviceAccountEmail: SERVICE_ACCOUNT, audience: this.target }
+    this.at().create({ httpRequest: { url, body: Buffer.from(text), oidcToken } })
+  }
+
   /** The receiver's process dies and another one takes its place: what it held is cut. */
   async crash(): Promise<void> {
     const port = this.receiver.port ?? 0
