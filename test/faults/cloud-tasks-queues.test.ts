@@ -180,7 +180,6 @@ describe('opening', () => {
     ['cloud-tasks:', 'INVALID_OPTION', 'Which project?'],
     ['cloud-tasks://shop/europe-west1', 'INVALID_OPTION', 'target is the https:// address'],
     ['cloud-tasks://shop/europe-west1?target=https://x.example', 'INVALID_OPTION', 'Who may deliver?'],
-    ['cloud-tasks://shop/europe-west1?target=https://x.example&verify=false', 'INVALID_OPTION', 'listen=8080'],
     ['cloud-tasks://s/l?target=https://x.example&verify=false&listen=0&deadlineMs=1000', 'INVALID_OPTION', '15000 to'],
     ['cloud-tasks://s/l?target=https://x.example&verify=false&listen=0&rate=501', 'UNSUPPORTED', '500 tasks a second'],
     ['cloud-tasks://s/l?target=https://x.example&verify=false&listen=0&concurrency=5001', 'UNSUPPORTED', '5000 tasks'],
@@ -195,6 +194,22 @@ describe('opening', () => {
     const queue = await scene.open()
     await expect(queue.push([task()], { maxDepth: 100_000 })).rejects.toMatchObject({ code: 'UNSUPPORTED' })
     await expect(queue.push([task()], {}, {})).rejects.toMatchObject({ code: 'UNSUPPORTED' })
+  })
+
+  test('a process without a receiver enqueues, and can’t claim', async () => {
+    const { target, client } = scene
+    const queue = await scene.open()
+    const producer = await openCloudTasks({
+      url: URL,
+      client,
+      target,
+      serviceAccount: SERVICE_ACCOUNT,
+      queue: scene.name,
+    })
+    await producer.push([task({ id: 'a' })])
+    await expect(claimNow(producer)).rejects.toThrow('add listen=8080')
+    expect((await queue.claim({ max: 1, leaseMs: 60_000, waitMs: 10_000 }))[0]?.id).toBe('a')
+    await producer.close()
   })
 
   test('queues of one URL share a listener under their own names, until the last one is closed', async () => {

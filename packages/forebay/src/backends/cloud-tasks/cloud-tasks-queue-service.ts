@@ -42,6 +42,8 @@ export interface CloudTasksParts extends StoreOptions {
   readonly manage: boolean
   readonly maxHeld: number
   readonly depthEveryMs: number
+  /** Whether deliveries can reach this process. */
+  readonly receives: boolean
   /** The queue of the dedup ids' marks. */
   readonly openMarks: () => Promise<CloudQueue>
   readonly letGo: () => Promise<void>
@@ -109,6 +111,12 @@ export class CloudTasksQueueService implements QueueService {
   claim(request: ClaimRequest): Promise<Claim[]> {
     return this.#whileOpen(async () => {
       this.#checkLease(request.leaseMs)
+      if (!this.#parts.receives) {
+        throw unsupported(
+          'Nothing is delivered to this process: add listen=8080 to the URL, or hand in a receiver.',
+          'listen',
+        )
+      }
       return this.#inbox.claim(request, this.#reception)
     })
   }

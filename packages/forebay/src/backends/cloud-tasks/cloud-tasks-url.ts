@@ -1,6 +1,6 @@
 /**
  * `cloud-tasks://PROJECT/LOCATION[/PREFIX]?target=https://...&serviceAccount=...[&audience=...][&listen=8080][&verify=false]
- * [&deadlineMs=1800000][&rate=50][&concurrency=8][&manage=false]`. The name of the queue at Cloud Tasks is PREFIX and the
+ * [&deadlineMs=1800000][&rate=50][&concurrency=8][&manage=false][&depthEveryMs=10000]`. The name of the queue at Cloud Tasks is PREFIX and the
  * queue's name, `cloud-tasks://shop/europe-west1/eu-` and `orders` make `eu-orders`.
  */
 
@@ -19,11 +19,12 @@ export interface CloudTasksAddress {
   readonly deadlineMs?: number
   readonly rate?: number
   readonly concurrency?: number
+  readonly depthEveryMs?: number
   readonly manage: boolean
 }
 
 const TEXTS = ['target', 'serviceAccount', 'audience'] as const
-const NUMBERS = ['deadlineMs', 'rate', 'concurrency'] as const
+const NUMBERS = ['deadlineMs', 'rate', 'concurrency', 'depthEveryMs'] as const
 const PARAMETERS: readonly string[] = [...TEXTS, ...NUMBERS, 'verify', 'listen', 'manage']
 const FORM = /^cloud-tasks:(?:\/\/([A-Za-z0-9.:-]*)(?:\/([a-z0-9-]*))?(?:\/([A-Za-z0-9-]*))?)?(?:\?(.*))?$/
 

@@ -4,22 +4,23 @@ import { VirtualClock } from '../../clock.ts'
 import { type FetchKeys, KeysAway, OidcVerifier } from './oidc.ts'
 
 const RULES = { audience: 'https://shop.example', serviceAccount: 'a@shop.example' }
-const PAIRS = ['one', 'two'].map((kid) => ({ kid, ...generateKeyPairSync('rsa', { modulusLength: 2048 }) }))
+const made = (kid: string) => ({ kid, ...generateKeyPairSync('rsa', { modulusLength: 2048 }) })
+const PAIRS = [made('one'), made('two')] as const
 
 /** A server of keys that has one pair at a time, and counts who asks. */
 function keyServer(maxAgeMs: number) {
-  const state = { at: 0, asked: 0, away: false }
+  const state = { at: 0 as 0 | 1, asked: 0, away: false }
   const keys: FetchKeys = async () => {
     state.asked++
     if (state.away) throw new Error('away')
-    const { kid, publicKey } = PAIRS[state.at] ?? PAIRS[0]!
+    const { kid, publicKey } = PAIRS[state.at]
     return { keys: [{ ...publicKey.export({ format: 'jwk' }), kid }], maxAgeMs }
   }
   return { state, keys }
 }
 
-function token(at: number, nowMs: number): string {
-  const { kid, privateKey } = PAIRS[at] ?? PAIRS[0]!
+function token(at: 0 | 1, nowMs: number): string {
+  const { kid, privateKey } = PAIRS[at]
   const [email, aud] = [RULES.serviceAccount, RULES.audience]
   const iat = Math.floor(nowMs / 1_000)
   const claims = { iss: 'accounts.google.com', aud, email, email_verified: true, iat, exp: iat + 3_600 }

@@ -13,7 +13,7 @@ import { parseCloudTasksUrl } from './cloud-tasks-url.ts'
 import { CloudQueue, type Route } from './cloud-queue.ts'
 import { checkLevel, ensure, ensurePaused, type Level } from './leveling.ts'
 import { type Lent, receiverAt } from './listeners.ts'
-import type { Receiver } from './receiver.ts'
+import { openReceiver, type Receiver } from './receiver.ts'
 
 export interface CloudTasksOptions {
   /** `cloud-tasks://PROJECT/LOCATION/PREFIX?target=...`; see the README for its parameters. */
@@ -22,7 +22,9 @@ export interface CloudTasksOptions {
   readonly client?: CloudTasksClient
   /** Default `default`. At Cloud Tasks it is called so after the URL's prefix: letters, digits and "-". */
   readonly queue?: string
-  /** Where the deliveries arrive, made by `openReceiver`; it is left open. Default: one that listens where the URL says. */
+  /**
+   * Where the deliveries arrive, made by `openReceiver`; it is left open. Default: one that listens where the URL says, or else none: then tasks are enqueued here and claimed elsewhere.
+   */
   readonly receiver?: Receiver
   /** The receiver's address as Cloud Tasks sees it, without the queue's name. Default: as the URL says. */
   readonly target?: string
@@ -40,7 +42,7 @@ export interface CloudTasksOptions {
   readonly manage?: boolean
   /** So many deliveries are held at once, those in work included; more are sent back. Default 1,000. */
   readonly maxHeld?: number
-  /** So old may a depth be, milliseconds: each look is billed by the number of tasks. Default 10,000. */
+  /** So old may a depth be, milliseconds: each look is billed by the number of tasks. Default: as the URL says, or else 10,000. */
   readonly depthEveryMs?: number
   /** The largest task, bytes, all of it included. Default 102,400, which Google's reference promises. */
   readonly maxTaskBytes?: number
@@ -66,9 +68,9 @@ const LONGEST_NAME = 100
  * `UNSUPPORTED` (a rate or concurrency beyond what a queue has), `ADDRESS_IN_USE`, `INVALID_URL`, `INVALID_OPTION`, `MISSING_PACKAGE`.
  */
 export async function openCloudTasks(options: CloudTasksOptions = {}): Promise<CloudTasksQueueService> {
-  const { clock = systemClock, random = systemRandom, maxHeld = MAX_HELD, depthEveryMs = DEPTH_EVERY_MS } = options
+  const { clock = systemClock, random = systemRandom, maxHeld = MAX_HELD } = options
   const settings = settingsOf(options)
-  const { name, parent, route, level, manage, maxTaskBytes, deadlineMs } = settings
+  const { name, parent, route, level, manage, maxTaskBytes, deadlineMs, depthEveryMs } = settings
   checkLevel(level)
   const client = options.client ?? (await makeClient())
   let lent: Lent | undefined
@@ -86,7 +88,11 @@ export async function openCloudTasks(options: CloudTasksOptions = {}): Promise<C
   try {
     const [main, dead] = [queueOf(name), await pausedQueue(`${name}-dead`)]
     await ensure(main, level, manage)
-    lent = options.receiver ? lentBy(options.receiver) : await receiverAt(settings.listen, clock)
+    const { receiver: own } = options
+    lent =
+      own || !settings.listen
+        ? lentBy(own ?? (await openReceiver({ clock })))
+        : await receiverAt(settings.listen, clock)
     const { receiver } = lent
     // From here on what is delivered is held.
     const inbox = receiver.use(name, settings.verify ? rulesOf(route) : undefined)
@@ -104,6 +110,7 @@ export async function openCloudTasks(options: CloudTasksOptions = {}): Promise<C
       manage,
       maxHeld,
       depthEveryMs,
+      receives: own !== undefined || settings.listen !== undefined,
       openMarks: () => pausedQueue(`${name}-dedup`),
       letGo: async () => {
         receiver.letGo(name)
@@ -121,10 +128,11 @@ interface Settings {
   readonly parent: string
   readonly route: Route
   readonly verify: boolean
-  readonly listen: { readonly host: string; readonly port: number }
+  readonly listen: { readonly host: string; readonly port: number } | undefined
   readonly level: Level
   readonly manage: boolean
   readonly deadlineMs: number
+  readonly depthEveryMs: number
   readonly maxTaskBytes: number
 }
 
@@ -133,6 +141,7 @@ function settingsOf(options: CloudTasksOptions): Settings {
   const { target = address.target, verify = address.verify, manage = address.manage, queue = 'default' } = options
   const { serviceAccount = address.serviceAccount, maxTaskBytes = MAX_TASK_BYTES } = options
   const { deadlineMs = address.deadlineMs ?? DEADLINE_MS } = options
+  const { depthEveryMs = address.depthEveryMs ?? DEPTH_EVERY_MS } = options
   const { level = { perSecond: address.rate, concurrency: address.concurrency } } = options
   const name = `${address.prefix}${queue}`
   checkName(name)
@@ -154,12 +163,6 @@ function settingsOf(options: CloudTasksOptions): Settings {
   if (!(deadlineMs >= LEAST_DEADLINE_MS && deadlineMs <= DEADLINE_MS)) {
     throw invalid('deadlineMs', `A dispatch deadline is ${LEAST_DEADLINE_MS} to ${DEADLINE_MS} ms.`)
   }
-  if (!options.receiver && !address.listen) {
-    throw invalid(
-      'listen',
-      'Where does the receiver listen? Add listen=8080 to the URL, or hand in a receiver that is mounted in a server of yours.',
-    )
-  }
   const { audience = address.audience ?? target } = options
   return {
     name,
@@ -170,10 +173,11 @@ function settingsOf(options: CloudTasksOptions): Settings {
       oidc: serviceAccount === undefined ? undefined : { serviceAccount, audience },
     },
     verify,
-    listen: address.listen ?? { host: '0.0.0.0', port: 0 },
+    listen: address.listen,
     level,
     manage,
     deadlineMs,
+    depthEveryMs,
     maxTaskBytes,
   }
 }
