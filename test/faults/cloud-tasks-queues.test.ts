@@ -196,6 +196,13 @@ describe('opening', () => {
     await expect(queue.push([task()], {}, {})).rejects.toMatchObject({ code: 'UNSUPPORTED' })
   })
 
+  test('without credentials it says so, and no call is left to fail by itself', async () => {
+    const initialize = () => Promise.reject(new Error('Could not load the default credentials.'))
+    const opening = scene.open({ client: { initialize } as unknown as typeof scene.client })
+    await expect(opening).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE' })
+    await expect(opening).rejects.toThrow('refuses us')
+  })
+
   test('a process without a receiver enqueues, and can’t claim', async () => {
     const { target, client } = scene
     const queue = await scene.open()

@@ -76,7 +76,8 @@ export async function openCloudTasks(options: CloudTasksOptions = {}): Promise<C
   let lent: Lent | undefined
   const letGo = async () => {
     await lent?.letGo()
-    if (!options.client) await client.close()
+    // One that never found who we are can't be closed either.
+    if (!options.client) await client.close().catch(() => {})
   }
   const queueOf = (queue: string) =>
     new CloudQueue({ client, path: `${parent}/queues/${queue}`, route, maxTaskBytes, clock, random })
@@ -86,6 +87,8 @@ export async function openCloudTasks(options: CloudTasksOptions = {}): Promise<C
     return paused
   }
   try {
+    // Its own first call would throw this where nobody can catch it.
+    await client.initialize()
     const [main, dead] = [queueOf(name), await pausedQueue(`${name}-dead`)]
     await ensure(main, level, manage)
     const { receiver: own } = options
