@@ -3,6 +3,7 @@
 import { createHmac } from 'node:crypto'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { SKEW_MS } from '../../packages/forebay/src/backends/cloud-tasks/oidc.ts'
+import { systemClock } from '../../packages/forebay/src/clock.ts'
 import { SERVICE_ACCOUNT } from '../servers/cloud-tasks.ts'
 import { TokenMint } from '../servers/cloud-tasks-tokens.ts'
 import { CloudTasksScene, until } from './clouds/cloud-tasks-scene.ts'
@@ -43,7 +44,7 @@ function confused(): string {
   return `${head}.${body}.${createHmac('sha256', 'public').update(`${head}.${body}`).digest('base64url')}`
 }
 
-const NOW = () => Math.floor(Date.now() / 1_000)
+const NOW = () => Math.floor(systemClock.now() / 1_000)
 
 test.each<[string, () => string | undefined, string]>([
   ['none', () => undefined, 'there is none'],

@@ -11,6 +11,7 @@ import {
   Metadata,
   Server,
   ServerCredentials,
+  type ServiceClientConstructor,
   type sendUnaryData,
   type ServerUnaryCall,
 } from '@grpc/grpc-js'
@@ -25,7 +26,7 @@ const LOADING = {
   enums: String,
   defaults: false,
   oneofs: true,
-} as const
+}
 
 export const PARENT = 'projects/shop/locations/europe-west1'
 export const SERVICE_ACCOUNT = 'deliverer@shop.iam.gserviceaccount.com'
@@ -50,6 +51,13 @@ interface Request {
   readonly pageToken?: string
 }
 
+/** What the proto files define, as far as it is used here. */
+interface Loaded {
+  readonly google: {
+    readonly cloud: { readonly tasks: { readonly v2: { readonly CloudTasks: ServiceClientConstructor } } }
+  }
+}
+
 export class CloudTasksServer {
   readonly #server = new Server()
   readonly mint = new TokenMint()
@@ -62,8 +70,8 @@ export class CloudTasksServer {
   static async start(): Promise<CloudTasksServer> {
     const stand = new CloudTasksServer()
     const definition = loadPackageDefinition(await load('google/cloud/tasks/v2/cloudtasks.proto', LOADING))
-    // biome-ignore lint/suspicious/noExplicitAny: what was loaded has no types.
-    const { service } = (definition as any).google.cloud.tasks.v2.CloudTasks
+    const { google } = definition as unknown as Loaded
+    const { service } = google.cloud.tasks.v2.CloudTasks
     const methods = Object.entries(stand.#methods()).map(([name, act]) => [name, stand.#serve(name, act)])
     stand.#server.addService(service, Object.fromEntries(methods))
     stand.port = await new Promise((resolve, reject) => {
