@@ -2,7 +2,7 @@
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../../packages/forebay/src/clock.ts'
-import { seededRandom } from '../../packages/forebay/src/random.ts'
+import { seededRandom, systemRandom } from '../../packages/forebay/src/random.ts'
 import { CloudTasksScene, until } from './clouds/cloud-tasks-scene.ts'
 import { claimOne, settle, task } from './clouds/one-task.ts'
 import { work } from './clouds/work.ts'
@@ -55,7 +55,7 @@ describe('refusals', () => {
     [5, { code: 'UNKNOWN_QUEUE' }],
     [9, { code: 'INTERNAL' }],
   ])('%i: every method that asks says so in our words, and all is as it was', async (code, expected) => {
-    const queue = await scene.open()
+    const queue = await scene.open({ random: { ...systemRandom, next: () => 0 } })
     await queue.push([task()])
     const claim = await claimOne(queue)
     scene.server.fault = () => ({ code })
