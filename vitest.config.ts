@@ -2,16 +2,8 @@ import { defineConfig } from 'vitest/config'
 
 /** Tests that run real processes, real sockets or a browser: one file after another. A failure is a failure. */
 const WITH_PROCESSES = ['test/{e2e,browser,package,gateway,faults}/**/*.test.ts']
-<<<<<<< HEAD
 /** Those that hurt real servers and wait for them to recover: each failure is printed, and tried once more. */
 const WITH_SERVERS = ['test/faults/**/*.real.test.ts']
-=======
-/** Those of them that hurt real servers and wait for them to recover: each failure is printed, and tried once more. */
-const WITH_SERVERS = [
-  'test/faults/{postgres,rabbitmq,nats,redis,sqs,azure,cloud-tasks}*.test.ts',
-  'test/faults/{postgres,rabbitmq,nats,redis,sqs,azure,clouds}/**/*.test.ts',
-]
->>>>>>> 5cbefc4 (The cloud-tasks backend: deliveries held open, claimed and settled through the port; conformance against a stand-in)
 /** Tests that measure real time: on a starved machine they fail without a fault of the code. */
 const IN_REAL_TIME = ['**/*.real.test.ts']
 /** Tools that read the whole tree: lint, types, imports, dead code. */

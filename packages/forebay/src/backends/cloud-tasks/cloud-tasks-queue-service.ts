@@ -79,7 +79,7 @@ export class CloudTasksQueueService implements QueueService {
     this.#settling = new Settling(this.#store)
     this.#marks = new DedupMarks(this.#store, parts.openMarks)
     this.#gauge = new DepthGauge({ main, dead, inbox, everyMs: depthEveryMs, clock })
-    this.#room = new Room('cloud-tasks', clock, () => this.#gauge.depth())
+    this.#room = new Room('cloud-tasks', clock, () => this.#gauge.fresh(), depthEveryMs)
     const queue = new DeadQueue(this.#store)
     this.dead = {
       list: (page) => this.#whileOpen(() => queue.list(page)),

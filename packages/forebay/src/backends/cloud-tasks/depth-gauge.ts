@@ -34,6 +34,12 @@ export class DepthGauge {
     this.#options = options
   }
 
+  /** By a look that begins now: what is counted on from it must be in it. */
+  fresh(): Promise<Depth> {
+    this.#seen = undefined
+    return this.depth()
+  }
+
   async depth(): Promise<Depth> {
     const { main, dead } = await this.#look()
     const { inbox, clock } = this.#options
@@ -69,7 +75,7 @@ export class DepthGauge {
       this.#seen = looking.then(
         ([mainSeen, deadSeen]) => ({ main: mainSeen, dead: deadSeen }),
         (thrown: unknown) => {
-          this.#seen = undefined
+          this.#until = Number.NEGATIVE_INFINITY
           throw thrown
         },
       )

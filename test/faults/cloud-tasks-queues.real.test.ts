@@ -158,6 +158,22 @@ describe('tasks', () => {
     expect(counts).toEqual({ requests: tasks, deliveries: tasks })
   })
 
+  test('a bound is kept by this process, however old a depth may be', async () => {
+    const queue = await scene.open({ depthEveryMs: 60_000 })
+    expect((await queue.depth()).ready).toBe(0)
+    const push = async (count: number) => {
+      const results = await queue.push(
+        Array.from({ length: count }, () => task()),
+        { maxDepth: 3 },
+      )
+      return results.filter(({ status }) => status === 'accepted').length
+    }
+    expect([await push(2), await push(2), await push(1)]).toEqual([2, 1, 0])
+    const [claim] = await claimNow(queue, 1)
+    if (claim) expect(await settle(queue, claim, { outcome: 'complete' })).toBe('settled')
+    expect([await push(1), await push(1)]).toEqual([1, 0])
+  })
+
   test('an old depth is answered for as long as was asked for', async () => {
     const queue = await scene.open({ depthEveryMs: 300 })
     await queue.depth()
