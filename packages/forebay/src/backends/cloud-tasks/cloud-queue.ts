@@ -7,7 +7,7 @@
 import type { CloudTasksClient, protos } from '@google-cloud/tasks'
 import { type Clock, sleep } from '../../clock.ts'
 import type { RandomSource } from '../../random.ts'
-import { type Letter, letterOf, textOf } from '../task-letter.ts'
+import { fitted, type Letter, letterOf, textOf } from '../task-letter.ts'
 import { askedPauseMs, codeOf, fromCloudTasks, isRefusedForNow, isUncertain, STATUS } from './cloud-tasks-errors.ts'
 
 export type Queue = protos.google.cloud.tasks.v2.IQueue
@@ -230,13 +230,6 @@ export class CloudQueue {
 
 /** The library tries again for ten minutes by itself; here it is done within seconds, or the caller is told. */
 const CALL = { timeout: 10_000, retry: null } as unknown as { readonly timeout: number }
-
-/** With as many of the last failures as there is room for. */
-function fitted(letter: Letter, maxBytes: number): Letter {
-  const { failures = [], ...record } = letter.record
-  if (failures.length === 0 || Buffer.byteLength(textOf(letter)) <= maxBytes) return letter
-  return fitted({ record: { ...record, failures: failures.slice(1) }, payload: letter.payload }, maxBytes)
-}
 
 function listed(task: Task): ListedTask {
   const { name, scheduleTime, createTime, dispatchCount, responseCount } = task

@@ -4,6 +4,7 @@ import type { Clock } from '../../clock.ts'
 import { ForebayError } from '../../errors.ts'
 import type { TaskId } from '../../task.ts'
 import { MAX_BLOB_BYTES } from '../blob-store.ts'
+import { OpenWork } from '../open-work.ts'
 import type {
   Bounds,
   Capabilities,
@@ -63,9 +64,8 @@ export class CloudTasksQueueService implements QueueService {
   readonly #marks: DedupMarks
   readonly #gauge: DepthGauge
   readonly #room: Room
-  readonly #underWay = new Set<Promise<unknown>>()
+  readonly #work = new OpenWork()
   #level: Level
-  #closing: Promise<void> | undefined
 
   constructor(parts: CloudTasksParts) {
     const { main, dead, inbox, clock, deadlineMs, blobs, depthEveryMs } = parts
@@ -81,17 +81,13 @@ export class CloudTasksQueueService implements QueueService {
     this.#gauge = new DepthGauge({ main, dead, inbox, everyMs: depthEveryMs, clock })
     this.#room = new Room('cloud-tasks', clock, () => this.#gauge.fresh(), depthEveryMs)
     const queue = new DeadQueue(this.#store)
-    this.dead = {
-      list: (page) => this.#whileOpen(() => queue.list(page)),
-      redrive: (which) => this.#whileOpen(() => queue.redrive(which)),
-      drop: (which) => this.#whileOpen(() => queue.drop(which)),
-    }
+    this.dead = this.#work.guarded(queue)
     inbox.room = parts.maxHeld
     inbox.enter(this.#reception)
   }
 
   push(tasks: readonly NewTask[], bounds: Bounds = {}, transaction?: unknown): Promise<PushResult[]> {
-    return this.#whileOpen(async () => {
+    return this.#work.run(async () => {
       if (transaction !== undefined) {
         throw unsupported('The cloud-tasks backend cannot push within a transaction; nothing was stored.')
       }
@@ -109,7 +105,7 @@ export class CloudTasksQueueService implements QueueService {
   }
 
   claim(request: ClaimRequest): Promise<Claim[]> {
-    return this.#whileOpen(async () => {
+    return this.#work.run(async () => {
       this.#checkLease(request.leaseMs)
       if (!this.#parts.receives) {
         throw unsupported(
@@ -122,7 +118,7 @@ export class CloudTasksQueueService implements QueueService {
   }
 
   settle(settlements: readonly Settlement[]): Promise<SettleResult[]> {
-    return this.#whileOpen(async () => {
+    return this.#work.run(async () => {
       const results = await this.#settling.settle(settlements)
       const ended = settlements.filter(
         ({ outcome }, index) => results[index]?.status === 'settled' && outcome !== 'retry' && outcome !== 'release',
@@ -134,19 +130,19 @@ export class CloudTasksQueueService implements QueueService {
 
   /** A lease can't go beyond the dispatch deadline that its delivery was made with: then it is `stale`. */
   extend(claims: readonly ClaimRef[], leaseMs: number): Promise<ExtendResult[]> {
-    return this.#whileOpen(async () => {
+    return this.#work.run(async () => {
       this.#checkLease(leaseMs)
       return this.#settling.extend(claims, leaseMs)
     })
   }
 
   depth(): Promise<Depth> {
-    return this.#whileOpen(() => this.#gauge.depth())
+    return this.#work.run(() => this.#gauge.depth())
   }
 
   /** @throws ForebayError UNSUPPORTED: Cloud Tasks knows its tasks by other names. */
   find(_ids: readonly TaskId[]): Promise<(FoundTask | undefined)[]> {
-    return this.#whileOpen(async () => {
+    return this.#work.run(async () => {
       throw unsupported('The cloud-tasks backend cannot look up a task by its id.')
     })
   }
@@ -158,7 +154,7 @@ export class CloudTasksQueueService implements QueueService {
    * @throws ForebayError `UNSUPPORTED` (beyond what Cloud Tasks has), `INVALID_OPTION`, `BACKEND_UNAVAILABLE`.
    */
   level(level: Level = {}): Promise<InForce> {
-    return this.#whileOpen(async () => {
+    return this.#work.run(async () => {
       const next = { ...this.#level, ...level }
       const inForce = await ensure(this.#parts.main, next, this.#parts.manage)
       this.#level = next
@@ -168,26 +164,25 @@ export class CloudTasksQueueService implements QueueService {
 
   /** No delivery begins until `resume`; what is held goes on. Stays so when this process ends. */
   pause(): Promise<void> {
-    return this.#whileOpen(() => this.#parts.main.pause())
+    return this.#work.run(() => this.#parts.main.pause())
   }
 
   resume(): Promise<void> {
-    return this.#whileOpen(() => this.#parts.main.resume())
+    return this.#work.run(() => this.#parts.main.resume())
   }
 
   /** Deletes all tasks that wait; takes up to a minute. What is held or dead is kept. */
   purge(): Promise<void> {
-    return this.#whileOpen(() => this.#parts.main.purge())
+    return this.#work.run(() => this.#parts.main.purge())
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#close()
-    return this.#closing
+    return this.#work.close(() => this.#close())
   }
 
   async #close(): Promise<void> {
     await this.#inbox.leave(this.#reception)
-    await Promise.allSettled(this.#underWay)
+    await this.#work.idle()
     await this.#parts.letGo()
   }
 
@@ -217,17 +212,6 @@ export class CloudTasksQueueService implements QueueService {
     if (leaseMs <= maxLeaseMs) return
     const message = `A lease of ${leaseMs} ms is longer than half of the dispatch deadline, the other half of which is for waiting; the longest is ${maxLeaseMs} ms.`
     throw unsupported(message, 'leaseMs')
-  }
-
-  async #whileOpen<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#closing) throw new ForebayError('QUEUE_CLOSED', 'The queue was closed; nothing was done.')
-    const done = work()
-    this.#underWay.add(done)
-    try {
-      return await done
-    } finally {
-      this.#underWay.delete(done)
-    }
   }
 }
 

@@ -5,34 +5,30 @@
 
 import type { TaskId } from '../../task.ts'
 import { forgetBlob } from '../blob-store.ts'
-import type { DeadLetter, DeadLetters, DeadPage } from '../queue-service.ts'
-import { type Death, foreignLetter, type Letter, letterOf, revived, storedTask } from '../task-letter.ts'
+import { type DeadRecord, pageOf } from '../dead-pages.ts'
+import { OneAtATime } from '../one-at-a-time.ts'
+import type { DeadLetters, DeadPage } from '../queue-service.ts'
+import { foreignLetter, letterOf, revived } from '../task-letter.ts'
 import type { ListedTask } from './cloud-queue.ts'
 import { redrivenOf } from './names.ts'
 import type { Store } from './store.ts'
 
 const MOST_LISTED = 20_000
 
-interface DeadTask extends Letter {
+interface DeadTask extends DeadRecord {
   readonly name: string
-  readonly death: Death
 }
 
 export class DeadQueue implements DeadLetters {
   readonly #store: Store
-  #last: Promise<unknown> = Promise.resolve()
+  readonly #turns = new OneAtATime()
 
   constructor(store: Store) {
     this.#store = store
   }
 
-  list({ limit, after = '' }: { readonly limit: number; readonly after?: string }): Promise<DeadPage> {
-    return this.#alone(async () => {
-      const found = (await this.#all()).filter(({ death }) => death.stamp > after)
-      const shown = found.slice(0, limit)
-      const next = found.length > limit ? shown.at(-1)?.death.stamp : undefined
-      return { items: shown.map(asDeadLetter), next }
-    })
+  list(page: { readonly limit: number; readonly after?: string }): Promise<DeadPage> {
+    return this.#turns.run(async () => pageOf(await this.#all(), page))
   }
 
   redrive(which: readonly TaskId[] | 'all'): Promise<number> {
@@ -49,7 +45,7 @@ export class DeadQueue implements DeadLetters {
   /** Takes out those that are named; rejects with the first error, and what is not done is there still. */
   #take(which: readonly TaskId[] | 'all', act: (letter: DeadTask) => Promise<void>): Promise<number> {
     const ids = which === 'all' ? undefined : new Set(which)
-    return this.#alone(async () => {
+    return this.#turns.run(async () => {
       const named = (await this.#all()).filter(({ record }) => !ids || ids.has(record.id))
       const taken = await Promise.allSettled(
         named.map(async (letter) => {
@@ -63,16 +59,9 @@ export class DeadQueue implements DeadLetters {
     })
   }
 
-  /** Oldest first. */
   async #all(): Promise<DeadTask[]> {
     const { tasks } = await this.#store.options.dead.list(MOST_LISTED, true)
-    return tasks.map(deadTask).sort((a, b) => (a.death.stamp < b.death.stamp ? -1 : 1))
-  }
-
-  #alone<Result>(work: () => Promise<Result>): Promise<Result> {
-    const done = this.#last.then(work, work)
-    this.#last = done.catch(() => {})
-    return done
+    return tasks.map(deadTask)
   }
 }
 
@@ -81,9 +70,4 @@ function deadTask({ name, body, createdAt }: ListedTask): DeadTask {
   // Without a death of its own somebody else has put it there.
   const stamp = `${String(createdAt).padStart(15, '0')}-${name}`
   return { ...letter, name, death: letter.record.death ?? { reason: 'unreadable', at: createdAt, stamp } }
-}
-
-function asDeadLetter(letter: DeadTask): DeadLetter {
-  const { reason, at } = letter.death
-  return { task: storedTask(letter, letter.record.granted ?? 0), reason, deadAt: at }
 }

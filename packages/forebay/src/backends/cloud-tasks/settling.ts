@@ -6,10 +6,10 @@
  */
 
 import { asForebayError } from '../../errors.ts'
-import { type FailedAttempt, TASK_BOUNDS } from '../../task.ts'
+import type { FailedAttempt } from '../../task.ts'
 import { forgetBlob } from '../blob-store.ts'
 import type { ClaimRef, ExtendResult, Settlement, SettleResult } from '../queue-service.ts'
-import type { TaskRecord } from '../task-letter.ts'
+import { failedOnce } from '../task-letter.ts'
 import type { Delivery } from './delivery.ts'
 import { successorOf } from './names.ts'
 import type { Store } from './store.ts'
@@ -72,10 +72,4 @@ export class Settling {
         return true
     }
   }
-}
-
-function failedOnce(record: TaskRecord, failure: FailedAttempt | undefined): TaskRecord {
-  if (!failure) return record
-  const message = failure.message.slice(0, TASK_BOUNDS.failureMessageChars)
-  return { ...record, failures: [...(record.failures ?? []), { ...failure, message }].slice(-TASK_BOUNDS.failuresKept) }
 }
