@@ -1,6 +1,8 @@
 /** docs/backends.md: what each backend promises, from the backends' own declarations. */
 
 import { capabilitiesOf as azure } from '../packages/forebay/src/backends/azure-queue/azure-queue-service.ts'
+import { capabilitiesOf as cloudTasks } from '../packages/forebay/src/backends/cloud-tasks/cloud-tasks-queue-service.ts'
+import { DEADLINE_MS, MAX_TASK_BYTES } from '../packages/forebay/src/backends/cloud-tasks/open-cloud-tasks.ts'
 import { CAPABILITIES as memory } from '../packages/forebay/src/backends/memory/memory-queue-service.ts'
 import { capabilitiesOf as nats } from '../packages/forebay/src/backends/nats/nats-queue-service.ts'
 import { capabilitiesOf as postgres } from '../packages/forebay/src/backends/postgres/postgres-queue-service.ts'
@@ -37,6 +39,12 @@ const COLUMNS: readonly Column[] = [
     page: 'azure-queue',
     shares: false,
     capabilities: azure({ maxBytes: 64 * KIB } as Parameters<typeof azure>[0], false),
+  },
+  {
+    url: 'cloud-tasks:',
+    page: 'cloud-tasks',
+    shares: false,
+    capabilities: cloudTasks(DEADLINE_MS, MAX_TASK_BYTES, false),
   },
 ]
 

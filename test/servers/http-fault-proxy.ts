@@ -39,7 +39,7 @@ export class HttpFaultProxy {
       const { method = '', url: path = '', headers } = incoming
       const asked: Asked = { method, path, headers, body: Buffer.concat(chunks).toString('utf8') }
       this.asked.push(asked)
-      const forward: Forward = (body = asked.body) => ask(targetPort, { ...asked, body })
+      const forward: Forward = (body = asked.body) => askAt(targetPort, { ...asked, body })
       const answer = await this.fault(asked, forward).catch(() => 'reset' as const)
       if (answer === 'reset') {
         incoming.socket.resetAndDestroy()
@@ -72,7 +72,8 @@ export class HttpFaultProxy {
   }
 }
 
-async function ask(port: number, { method, path, headers, body }: Asked): Promise<Answer> {
+/** Asks the service at a port of this machine. */
+export async function askAt(port: number, { method, path, headers, body }: Asked): Promise<Answer> {
   const bytes = Buffer.from(body, 'utf8')
   const { 'transfer-encoding': _, ...rest } = headers
   const sent = { ...rest, 'content-length': String(bytes.length) }

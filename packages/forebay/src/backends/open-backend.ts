@@ -58,6 +58,10 @@ const BACKENDS: Readonly<Record<string, Open>> = {
     const { openSqs } = await import('./sqs/open-sqs.ts')
     return openSqs({ url, ...options })
   },
+  'cloud-tasks': async (url, options) => {
+    const { openCloudTasks } = await import('./cloud-tasks/open-cloud-tasks.ts')
+    return openCloudTasks({ url, ...options })
+  },
   amqp: rabbitmq,
   amqps: rabbitmq,
 }

@@ -3,7 +3,7 @@
  * payload as it came, so that a large one is neither parsed nor escaped again.
  */
 
-import type { DeadReason, FailedAttempt } from '../task.ts'
+import { type DeadReason, type FailedAttempt, TASK_BOUNDS } from '../task.ts'
 import type { NewTask, StoredTask } from './queue-service.ts'
 
 /** What is written about a task. */
@@ -123,6 +123,20 @@ export function storedTask({ record, payload }: Letter, attempts: number): Store
     headers,
     failures,
   }
+}
+
+/** With one more failure; the last ones are kept. */
+export function failedOnce(record: TaskRecord, failure: FailedAttempt | undefined): TaskRecord {
+  if (!failure) return record
+  const message = failure.message.slice(0, TASK_BOUNDS.failureMessageChars)
+  return { ...record, failures: [...(record.failures ?? []), { ...failure, message }].slice(-TASK_BOUNDS.failuresKept) }
+}
+
+/** With as many of the last failures as there is room for. */
+export function fitted(letter: Letter, maxBytes: number): Letter {
+  const { failures = [], ...record } = letter.record
+  if (failures.length === 0 || Buffer.byteLength(textOf(letter)) <= maxBytes) return letter
+  return fitted({ record: { ...record, failures: failures.slice(1) }, payload: letter.payload }, maxBytes)
 }
 
 /** A dead one made ready again: no attempts, its time to live begins anew. */

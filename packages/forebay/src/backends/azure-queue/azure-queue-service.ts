@@ -6,6 +6,7 @@ import type { RandomSource } from '../../random.ts'
 import type { TaskId } from '../../task.ts'
 import { type BlobStore, checkIn, MAX_BLOB_BYTES } from '../blob-store.ts'
 import { HeldGrants } from '../held-grants.ts'
+import { OpenWork } from '../open-work.ts'
 import type {
   Bounds,
   Capabilities,
@@ -56,8 +57,7 @@ export class AzureQueueService implements QueueService {
   readonly #poller: Poller
   readonly #settling: Settling
   readonly #room: Room
-  readonly #underWay = new Set<Promise<unknown>>()
-  #closing: Promise<void> | undefined
+  readonly #work = new OpenWork()
 
   constructor(parts: AzureParts) {
     const { main, poison, clock, random, blobs, longestPauseMs } = parts
@@ -71,15 +71,11 @@ export class AzureQueueService implements QueueService {
     this.#poller = new Poller({ clock, due: this.#due, longestPauseMs, ask: (request) => receiving.claim(request) })
     this.#room = new Room('azure-queue', clock, () => this.#depth())
     const queue = new PoisonQueue({ main, poison, blobs, clock, onReady: () => this.#poller.wake() })
-    this.dead = {
-      list: (page) => this.#whileOpen(() => queue.list(page)),
-      redrive: (which) => this.#whileOpen(() => queue.redrive(which)),
-      drop: (which) => this.#whileOpen(() => queue.drop(which)),
-    }
+    this.dead = this.#work.guarded(queue)
   }
 
   push(tasks: readonly NewTask[], bounds: Bounds = {}, transaction?: unknown): Promise<PushResult[]> {
-    return this.#whileOpen(async () => {
+    return this.#work.run(async () => {
       if (transaction !== undefined) {
         throw new ForebayError(
           'UNSUPPORTED',
@@ -98,7 +94,7 @@ export class AzureQueueService implements QueueService {
   }
 
   claim(request: ClaimRequest): Promise<Claim[]> {
-    return this.#whileOpen(async () => {
+    return this.#work.run(async () => {
       if (request.leaseMs <= LONGEST_HIDE_MS) return this.#poller.claim(request)
       const message = `A lease of ${request.leaseMs} ms is longer than Azure hides a message; the longest is ${LONGEST_HIDE_MS} ms.`
       throw new ForebayError('UNSUPPORTED', message, { path: 'leaseMs' })
@@ -106,7 +102,7 @@ export class AzureQueueService implements QueueService {
   }
 
   settle(settlements: readonly Settlement[]): Promise<SettleResult[]> {
-    return this.#whileOpen(async () => {
+    return this.#work.run(async () => {
       const results = await this.#settling.settle(settlements)
       let ended = 0
       settlements.forEach((settlement, index) => {
@@ -121,28 +117,27 @@ export class AzureQueueService implements QueueService {
   }
 
   extend(claims: readonly ClaimRef[], leaseMs: number): Promise<ExtendResult[]> {
-    return this.#whileOpen(() => this.#settling.extend(claims, leaseMs))
+    return this.#work.run(() => this.#settling.extend(claims, leaseMs))
   }
 
   depth(): Promise<Depth> {
-    return this.#whileOpen(() => this.#depth())
+    return this.#work.run(() => this.#depth())
   }
 
   /** @throws ForebayError UNSUPPORTED: a queue at Azure can't be looked into. */
   find(_ids: readonly TaskId[]): Promise<(FoundTask | undefined)[]> {
-    return this.#whileOpen(async () => {
+    return this.#work.run(async () => {
       throw new ForebayError('UNSUPPORTED', 'The azure-queue backend cannot look up a task by its id.')
     })
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#close()
-    return this.#closing
+    return this.#work.close(() => this.#close())
   }
 
   async #close(): Promise<void> {
     await this.#poller.end()
-    await Promise.allSettled(this.#underWay)
+    await this.#work.idle()
   }
 
   async #put(task: NewTask): Promise<void> {
@@ -181,17 +176,6 @@ export class AzureQueueService implements QueueService {
       oldestReadyAgeMs: Math.max(0, ...ages),
       bytes: undefined,
       totals: undefined,
-    }
-  }
-
-  async #whileOpen<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#closing) throw new ForebayError('QUEUE_CLOSED', 'The queue was closed; nothing was done.')
-    const done = work()
-    this.#underWay.add(done)
-    try {
-      return await done
-    } finally {
-      this.#underWay.delete(done)
     }
   }
 }

@@ -1,7 +1,7 @@
 /** One queue at Azure: its requests, one message each but for receiving, so many at a time. */
 
 import type { QueueClient } from '@azure/storage-queue'
-import { type Letter, letterOf, textOf } from '../task-letter.ts'
+import { fitted, type Letter, letterOf, textOf } from '../task-letter.ts'
 import { fromAzure, isLapsed } from './azure-errors.ts'
 import type { Encoding } from './azure-url.ts'
 
@@ -137,13 +137,6 @@ export class AzureStorageQueue {
       this.#waiting.shift()?.()
     }
   }
-}
-
-/** With as many of the last failures as there is room for. */
-function fitted(letter: Letter, maxBytes: number): Letter {
-  const { failures = [], ...record } = letter.record
-  if (failures.length === 0 || Buffer.byteLength(textOf(letter)) <= maxBytes) return letter
-  return fitted({ record: { ...record, failures: failures.slice(1) }, payload: letter.payload }, maxBytes)
 }
 
 /** Messages of other senders may be written either way. */

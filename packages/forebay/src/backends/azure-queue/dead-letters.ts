@@ -6,8 +6,10 @@
 import type { Clock } from '../../clock.ts'
 import type { TaskId } from '../../task.ts'
 import { type BlobStore, forgetBlob } from '../blob-store.ts'
-import type { DeadLetter, DeadLetters, DeadPage } from '../queue-service.ts'
-import { type Death, foreignLetter, type Letter, letterOf, revived, storedTask } from '../task-letter.ts'
+import { type DeadRecord, pageOf } from '../dead-pages.ts'
+import { OneAtATime } from '../one-at-a-time.ts'
+import type { DeadLetters, DeadPage } from '../queue-service.ts'
+import { foreignLetter, letterOf, revived } from '../task-letter.ts'
 import { type AzureMessage, type AzureStorageQueue, RECEIVED_AT_ONCE } from './azure-storage-queue.ts'
 
 /** Hidden for so long while they are looked at. */
@@ -15,9 +17,8 @@ const WALK_MS = 120_000
 const MOST_WALKED = 20_000
 const REQUESTS = 4
 
-interface DeadMessage extends Letter {
+interface DeadMessage extends DeadRecord {
   readonly message: Omit<AzureMessage, 'receipt'> & { readonly receipt?: string }
-  readonly death: Death
 }
 
 export interface PoisonOptions {
@@ -31,26 +32,19 @@ export interface PoisonOptions {
 
 export class PoisonQueue implements DeadLetters {
   readonly #options: PoisonOptions
-  #last: Promise<unknown> = Promise.resolve()
+  readonly #turns = new OneAtATime()
 
   constructor(options: PoisonOptions) {
     this.#options = options
   }
 
-  list({ limit, after = '' }: { readonly limit: number; readonly after?: string }): Promise<DeadPage> {
-    return this.#alone(async () => {
-      const all = await this.#look()
-      const byDeath = (a: DeadMessage, b: DeadMessage) => (a.death.stamp < b.death.stamp ? -1 : 1)
-      const found = all.filter(({ death }) => death.stamp > after).sort(byDeath)
-      const shown = found.slice(0, limit)
-      const next = found.length > limit ? shown.at(-1)?.death.stamp : undefined
-      return { items: shown.map(asDeadLetter), next }
-    })
+  list(page: { readonly limit: number; readonly after?: string }): Promise<DeadPage> {
+    return this.#turns.run(async () => pageOf(await this.#look(), page))
   }
 
   redrive(which: readonly TaskId[] | 'all'): Promise<number> {
     const { main, clock, onReady } = this.#options
-    return this.#alone(async () => {
+    return this.#turns.run(async () => {
       const count = await this.#take(which, ({ record, payload }) =>
         main.put({ record: revived(record, clock.now()), payload }, 0),
       )
@@ -60,7 +54,7 @@ export class PoisonQueue implements DeadLetters {
   }
 
   drop(which: readonly TaskId[] | 'all'): Promise<number> {
-    return this.#alone(() => this.#take(which, (letter) => forgetBlob(this.#options.blobs, letter)))
+    return this.#turns.run(() => this.#take(which, (letter) => forgetBlob(this.#options.blobs, letter)))
   }
 
   async #look(): Promise<DeadMessage[]> {
@@ -123,12 +117,6 @@ export class PoisonQueue implements DeadLetters {
     // If it fails they come back by themselves.
     await Promise.allSettled(letters.map(({ message }) => poison.update(message.messageId, message.receipt ?? '', 0)))
   }
-
-  #alone<Result>(work: () => Promise<Result>): Promise<Result> {
-    const done = this.#last.then(work, work)
-    this.#last = done.catch(() => {})
-    return done
-  }
 }
 
 function deadMessage(message: DeadMessage['message']): DeadMessage {
@@ -138,9 +126,4 @@ function deadMessage(message: DeadMessage['message']): DeadMessage {
   const stamp = `${String(insertedAt).padStart(15, '0')}-${messageId}`
   const death = letter.record.death ?? { reason: 'unreadable', at: insertedAt, stamp }
   return { ...letter, message, death }
-}
-
-function asDeadLetter(letter: DeadMessage): DeadLetter {
-  const { reason, at } = letter.death
-  return { task: storedTask(letter, letter.record.granted ?? 0), reason, deadAt: at }
 }

@@ -1,5 +1,6 @@
 /** A message that was received and granted: which task it holds, and the receipt that it has now. */
 
+import { OneAtATime } from '../one-at-a-time.ts'
 import type { Letter } from '../task-letter.ts'
 import type { AzureMessage, AzureStorageQueue, Receipt } from './azure-storage-queue.ts'
 
@@ -11,7 +12,7 @@ export class Delivery {
   /** Whether its copy is stored already, though the message could not be deleted. */
   copied = false
   #receipt: string
-  #last: Promise<unknown> = Promise.resolve()
+  readonly #turns = new OneAtATime()
 
   constructor(message: AzureMessage, letter: Letter, attempts: number) {
     this.message = message
@@ -26,7 +27,7 @@ export class Delivery {
 
   /** Each change gives a new receipt, so one waits for the other. Answers whether the message was still ours. */
   async update(queue: AzureStorageQueue, hideMs: number, letter?: Letter): Promise<boolean> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       const receipt: Receipt = await queue.update(this.message.messageId, this.#receipt, hideMs, letter)
       if (receipt !== undefined) this.#receipt = receipt
       return receipt !== undefined
@@ -35,12 +36,6 @@ export class Delivery {
 
   /** Answers whether the message was still ours. */
   delete(queue: AzureStorageQueue): Promise<boolean> {
-    return this.#inTurn(() => queue.delete(this.message.messageId, this.#receipt))
-  }
-
-  #inTurn(action: () => Promise<boolean>): Promise<boolean> {
-    const done = this.#last.then(action)
-    this.#last = done.catch(() => {})
-    return done
+    return this.#turns.run(() => queue.delete(this.message.messageId, this.#receipt))
   }
 }

@@ -6,11 +6,10 @@
 
 import type { Clock } from '../../clock.ts'
 import { asForebayError } from '../../errors.ts'
-import { type FailedAttempt, TASK_BOUNDS } from '../../task.ts'
 import { type BlobStore, forgetBlob } from '../blob-store.ts'
 import type { HeldGrants } from '../held-grants.ts'
 import type { ClaimRef, ExtendResult, Settlement, SettleResult } from '../queue-service.ts'
-import type { TaskRecord } from '../task-letter.ts'
+import { failedOnce, type TaskRecord } from '../task-letter.ts'
 import { type AzureStorageQueue, LONGEST_HIDE_MS } from './azure-storage-queue.ts'
 import type { Delivery } from './delivery.ts'
 
@@ -110,10 +109,4 @@ export class Settling {
     }
     return delivery.delete(main)
   }
-}
-
-function failedOnce(record: TaskRecord, failure: FailedAttempt | undefined): TaskRecord {
-  if (!failure) return record
-  const message = failure.message.slice(0, TASK_BOUNDS.failureMessageChars)
-  return { ...record, failures: [...(record.failures ?? []), { ...failure, message }].slice(-TASK_BOUNDS.failuresKept) }
 }

@@ -4,6 +4,7 @@ import { type Clock, systemClock } from '../../clock.ts'
 import { ForebayError } from '../../errors.ts'
 import { systemRandom } from '../../random.ts'
 import type { TaskId } from '../../task.ts'
+import { OpenWork } from '../open-work.ts'
 import type {
   Bounds,
   Capabilities,
@@ -66,9 +67,8 @@ export class RabbitmqQueueService implements QueueService {
   readonly #settling: Settling
   readonly #gauge: DepthGauge
   readonly #room: Room
-  readonly #underWay = new Set<Promise<unknown>>()
+  readonly #work = new OpenWork()
   #stamps = 0
-  #closing: Promise<void> | undefined
 
   constructor(
     wires: Wires,
@@ -116,11 +116,7 @@ export class RabbitmqQueueService implements QueueService {
       dead: dead.walked,
     }))
     this.#room = new Room('rabbitmq', clock, () => this.#gauge.depth(), DEPTH_FRESH_MS)
-    this.dead = {
-      list: (page) => this.#whileOpen(() => dead.list(page)),
-      redrive: (which) => this.#whileOpen(() => dead.redrive(which)),
-      drop: (which) => this.#whileOpen(() => dead.drop(which)),
-    }
+    this.dead = this.#work.guarded(dead)
   }
 
   /** Makes what is missing at the server, and begins to pass on what falls due. */
@@ -130,7 +126,7 @@ export class RabbitmqQueueService implements QueueService {
   }
 
   push(tasks: readonly NewTask[], bounds: Bounds = {}): Promise<PushResult[]> {
-    return this.#whileOpen(async () => {
+    return this.#work.run(async () => {
       const room = await this.#room.take(tasks.length, bounds)
       const published = await this.#publisher.publish(tasks.slice(0, room).map((task) => this.#message(task)))
       const failed = published.find((error) => error !== undefined)
@@ -142,7 +138,7 @@ export class RabbitmqQueueService implements QueueService {
   }
 
   async claim(request: ClaimRequest): Promise<Claim[]> {
-    this.#checkOpen()
+    this.#work.check()
     if (request.leaseMs > this.capabilities.maxLeaseMs) {
       const message = `A lease of ${request.leaseMs} ms is longer than RabbitMQ's consumer_timeout allows; the longest is ${this.capabilities.maxLeaseMs} ms.`
       throw new ForebayError('UNSUPPORTED', message, { path: 'leaseMs' })
@@ -151,7 +147,7 @@ export class RabbitmqQueueService implements QueueService {
   }
 
   settle(settlements: readonly Settlement[]): Promise<SettleResult[]> {
-    return this.#whileOpen(async () => {
+    return this.#work.run(async () => {
       const results = await this.#settling.settle(settlements)
       const ended = settlements.filter(
         ({ outcome }, index) => results[index]?.status === 'settled' && outcome !== 'retry' && outcome !== 'release',
@@ -162,28 +158,27 @@ export class RabbitmqQueueService implements QueueService {
   }
 
   extend(claims: readonly ClaimRef[], leaseMs: number): Promise<ExtendResult[]> {
-    return this.#whileOpen(async () => claims.map((claim) => this.#grants.extend(claim, leaseMs)))
+    return this.#work.run(async () => claims.map((claim) => this.#grants.extend(claim, leaseMs)))
   }
 
   depth(): Promise<Depth> {
-    return this.#whileOpen(() => this.#gauge.depth())
+    return this.#work.run(() => this.#gauge.depth())
   }
 
   /** @throws ForebayError UNSUPPORTED: a queue of RabbitMQ can't be looked into. */
   find(_ids: readonly TaskId[]): Promise<(FoundTask | undefined)[]> {
-    return this.#whileOpen(async () => {
+    return this.#work.run(async () => {
       throw new ForebayError('UNSUPPORTED', 'The rabbitmq backend cannot look up a task by its id.')
     })
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#close()
-    return this.#closing
+    return this.#work.close(() => this.#close())
   }
 
   async #close(): Promise<void> {
     this.#intake.endWaits()
-    await Promise.allSettled(this.#underWay)
+    await this.#work.idle()
     await this.#intake.end()
     await this.#clerk.end()
     await Promise.all([this.#gauge.close(), this.#publisher.close()])
@@ -219,21 +214,6 @@ export class RabbitmqQueueService implements QueueService {
   #stamp(name: string): string {
     const pad = (number: number, digits: number) => String(number).padStart(digits, '0')
     return `${pad(this.#clock.now(), 15)}-${pad(++this.#stamps, 10)}-${name}`
-  }
-
-  async #whileOpen<T>(work: () => Promise<T>): Promise<T> {
-    this.#checkOpen()
-    const done = work()
-    this.#underWay.add(done)
-    try {
-      return await done
-    } finally {
-      this.#underWay.delete(done)
-    }
-  }
-
-  #checkOpen(): void {
-    if (this.#closing) throw new ForebayError('QUEUE_CLOSED', 'The queue was closed; nothing was done.')
   }
 }
 

@@ -6,8 +6,10 @@
 import type { Clock } from '../../clock.ts'
 import type { TaskId } from '../../task.ts'
 import { type BlobStore, forgetBlob } from '../blob-store.ts'
-import type { DeadLetter, DeadLetters, DeadPage } from '../queue-service.ts'
-import { type Death, foreignLetter, type Letter, letterOf, revived, storedTask } from '../task-letter.ts'
+import { type DeadRecord, pageOf } from '../dead-pages.ts'
+import { OneAtATime } from '../one-at-a-time.ts'
+import type { DeadLetters, DeadPage } from '../queue-service.ts'
+import { foreignLetter, letterOf, revived } from '../task-letter.ts'
 import { outgoing } from './message.ts'
 import { moveAll } from './move-task.ts'
 import { codeOf, fromSqs } from './sqs-errors.ts'
@@ -21,9 +23,8 @@ const REQUESTS = 10
 /** An empty answer is believed when a poll that asks all servers says the same. */
 const SURE_WAIT_S = 1
 
-interface DeadMessage extends Letter {
+interface DeadMessage extends DeadRecord {
   readonly message: SqsMessage
-  readonly death: Death
 }
 
 export interface DeadQueueOptions {
@@ -40,27 +41,23 @@ export interface DeadQueueOptions {
 
 export class DeadQueue implements DeadLetters {
   readonly #options: DeadQueueOptions
-  #last: Promise<unknown> = Promise.resolve()
+  readonly #turns = new OneAtATime()
 
   constructor(options: DeadQueueOptions) {
     this.#options = options
   }
 
-  list({ limit, after = '' }: { readonly limit: number; readonly after?: string }): Promise<DeadPage> {
-    return this.#alone(async () => {
+  list(page: { readonly limit: number; readonly after?: string }): Promise<DeadPage> {
+    return this.#turns.run(async () => {
       const all = await this.#walk()
       await this.#giveBack(all)
-      const byDeath = (a: DeadMessage, b: DeadMessage) => (a.death.stamp < b.death.stamp ? -1 : 1)
-      const found = all.filter(({ death }) => death.stamp > after).sort(byDeath)
-      const shown = found.slice(0, limit)
-      const next = found.length > limit ? shown.at(-1)?.death.stamp : undefined
-      return { items: shown.map((letter) => this.#asDeadLetter(letter)), next }
+      return pageOf(all, page)
     })
   }
 
   redrive(which: readonly TaskId[] | 'all'): Promise<number> {
     const { main, clock, stamp, move } = this.#options
-    return this.#alone(async () => {
+    return this.#turns.run(async () => {
       const moved = which === 'all' && move ? await moveAll(move) : undefined
       if (moved !== undefined) return moved
       return this.#take(which, ({ record, payload }) => {
@@ -71,7 +68,7 @@ export class DeadQueue implements DeadLetters {
   }
 
   drop(which: readonly TaskId[] | 'all'): Promise<number> {
-    return this.#alone(() =>
+    return this.#turns.run(() =>
       this.#take(which, async (letter) => {
         await forgetBlob(this.#options.blobs, letter)
         return undefined
@@ -154,16 +151,5 @@ export class DeadQueue implements DeadLetters {
     const reason = letterOf(message.body) ? 'attempts-exhausted' : 'unreadable'
     const record = { ...letter.record, granted: (letter.record.granted ?? 0) + (maxReceiveCount ?? 0) }
     return { record, payload: letter.payload, message, death: { reason, at, stamp } }
-  }
-
-  #asDeadLetter(letter: DeadMessage): DeadLetter {
-    const { reason, at } = letter.death
-    return { task: storedTask(letter, letter.record.granted ?? 0), reason, deadAt: at }
-  }
-
-  #alone<Result>(work: () => Promise<Result>): Promise<Result> {
-    const done = this.#last.then(work, work)
-    this.#last = done.catch(() => {})
-    return done
   }
 }

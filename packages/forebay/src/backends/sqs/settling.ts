@@ -6,11 +6,10 @@
 
 import type { Clock } from '../../clock.ts'
 import { ForebayError } from '../../errors.ts'
-import { type FailedAttempt, TASK_BOUNDS } from '../../task.ts'
 import { type BlobStore, forgetBlob } from '../blob-store.ts'
 import type { HeldGrant, HeldGrants } from '../held-grants.ts'
 import type { ClaimRef, ExtendResult, Settlement, SettleResult } from '../queue-service.ts'
-import type { TaskRecord } from '../task-letter.ts'
+import { failedOnce, type TaskRecord } from '../task-letter.ts'
 import { type Delivery, LONGEST_HOLD_MS } from './delivery.ts'
 import { outgoing, secondsOf } from './message.ts'
 import type { PutBack } from './put-back.ts'
@@ -151,10 +150,4 @@ export class Settling {
     }
     return this.#options.main.delete(delivery.message.receipt)
   }
-}
-
-function failedOnce(record: TaskRecord, failure: FailedAttempt | undefined): TaskRecord {
-  if (!failure) return record
-  const message = failure.message.slice(0, TASK_BOUNDS.failureMessageChars)
-  return { ...record, failures: [...(record.failures ?? []), { ...failure, message }].slice(-TASK_BOUNDS.failuresKept) }
 }

@@ -6,6 +6,7 @@ import type { RandomSource } from '../../random.ts'
 import type { TaskId } from '../../task.ts'
 import { type BlobStore, checkIn, MAX_BLOB_BYTES } from '../blob-store.ts'
 import { HeldGrants } from '../held-grants.ts'
+import { OpenWork } from '../open-work.ts'
 import type {
   Bounds,
   Capabilities,
@@ -67,8 +68,7 @@ export class SqsQueueService implements QueueService {
   readonly #intake: Intake
   readonly #settling: Settling
   readonly #room: Room
-  readonly #underWay = new Set<Promise<unknown>>()
-  #closing: Promise<void> | undefined
+  readonly #work = new OpenWork()
 
   constructor(parts: SqsParts) {
     const { main, dead, clock, random, blobs } = parts
@@ -92,15 +92,11 @@ export class SqsQueueService implements QueueService {
     this.#room = new Room('sqs', clock, () => this.#depth())
     const { maxReceiveCount, move } = parts
     const queue = new DeadQueue({ main, dead, maxReceiveCount, move, blobs, clock, stamp })
-    this.dead = {
-      list: (page) => this.#whileOpen(() => queue.list(page)),
-      redrive: (which) => this.#whileOpen(() => queue.redrive(which)),
-      drop: (which) => this.#whileOpen(() => queue.drop(which)),
-    }
+    this.dead = this.#work.guarded(queue)
   }
 
   push(tasks: readonly NewTask[], bounds: Bounds = {}, transaction?: unknown): Promise<PushResult[]> {
-    return this.#whileOpen(async () => {
+    return this.#work.run(async () => {
       if (transaction !== undefined) {
         throw new ForebayError('UNSUPPORTED', 'The sqs backend cannot push within a transaction; nothing was stored.')
       }
@@ -115,7 +111,7 @@ export class SqsQueueService implements QueueService {
   }
 
   claim(request: ClaimRequest): Promise<Claim[]> {
-    return this.#whileOpen(async () => {
+    return this.#work.run(async () => {
       if (request.leaseMs <= LONGEST_HOLD_MS) return this.#intake.claim(request)
       const message = `A lease of ${request.leaseMs} ms is longer than SQS hides a message; the longest is ${LONGEST_HOLD_MS} ms.`
       throw new ForebayError('UNSUPPORTED', message, { path: 'leaseMs' })
@@ -123,7 +119,7 @@ export class SqsQueueService implements QueueService {
   }
 
   settle(settlements: readonly Settlement[]): Promise<SettleResult[]> {
-    return this.#whileOpen(async () => {
+    return this.#work.run(async () => {
       const results = await this.#settling.settle(settlements)
       const ended = settlements.filter(
         ({ outcome }, index) => results[index]?.status === 'settled' && outcome !== 'retry' && outcome !== 'release',
@@ -134,28 +130,27 @@ export class SqsQueueService implements QueueService {
   }
 
   extend(claims: readonly ClaimRef[], leaseMs: number): Promise<ExtendResult[]> {
-    return this.#whileOpen(() => this.#settling.extend(claims, leaseMs))
+    return this.#work.run(() => this.#settling.extend(claims, leaseMs))
   }
 
   depth(): Promise<Depth> {
-    return this.#whileOpen(() => this.#depth())
+    return this.#work.run(() => this.#depth())
   }
 
   /** @throws ForebayError UNSUPPORTED: a queue at SQS can't be looked into. */
   find(_ids: readonly TaskId[]): Promise<(FoundTask | undefined)[]> {
-    return this.#whileOpen(async () => {
+    return this.#work.run(async () => {
       throw new ForebayError('UNSUPPORTED', 'The sqs backend cannot look up a task by its id.')
     })
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#close()
-    return this.#closing
+    return this.#work.close(() => this.#close())
   }
 
   async #close(): Promise<void> {
     await this.#intake.end()
-    await Promise.allSettled(this.#underWay)
+    await this.#work.idle()
     await this.#intake.end()
     this.#parts.letGo()
   }
@@ -186,17 +181,6 @@ export class SqsQueueService implements QueueService {
       }
     } catch (thrown) {
       throw fromSqs(thrown, 'the depth is not known.')
-    }
-  }
-
-  async #whileOpen<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#closing) throw new ForebayError('QUEUE_CLOSED', 'The queue was closed; nothing was done.')
-    const done = work()
-    this.#underWay.add(done)
-    try {
-      return await done
-    } finally {
-      this.#underWay.delete(done)
     }
   }
 }
