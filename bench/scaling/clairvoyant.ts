@@ -22,10 +22,17 @@ export function clairvoyant(load: Load, { startUp, control, slo }: Setup): numbe
   const mostWork = Math.max(...within) + 1
   const mostWorkers = Math.ceil(Math.max(...comes) / GRAINS) + 2
   const width = mostWorkers + 1
-  let costs = new Float64Array((mostWork + 1) * width).fill(Number.POSITIVE_INFINITY)
+  let costs: Float64Array = new Float64Array((mostWork + 1) * width).fill(Number.POSITIVE_INFINITY)
   costs.fill(0, 0, width)
   for (let period = 0; period < comes.length; period++) {
-    costs = step(costs, { comes: comes[period] as number, most: within[period] as number, width, mostWork, startUp, control })
+    costs = step(costs, {
+      comes: comes[period] as number,
+      most: within[period] as number,
+      width,
+      mostWork,
+      startUp,
+      control,
+    })
   }
   return costs.reduce((least, cost) => Math.min(least, cost), Number.POSITIVE_INFINITY)
 }

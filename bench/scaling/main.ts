@@ -64,7 +64,9 @@ const tables = DAYS.filter(([title]) => title.includes(values.only)).map(([title
     console.log('| policy | x of the work | p99 wait, s | max wait, s | start-ups | SLO |\n|---|---|---|---|---|---|')
     for (const { policy, x, p99, max, startUps } of rows) {
       const verdict = p99 === undefined ? '-' : p99 <= setup.slo ? 'met' : 'missed'
-      console.log(`| ${policy} | ${x.toFixed(3)} | ${p99?.toFixed(1) ?? '-'} | ${max?.toFixed(1) ?? '-'} | ${whole(startUps)} | ${verdict} |`)
+      console.log(
+        `| ${policy} | ${x.toFixed(3)} | ${p99?.toFixed(1) ?? '-'} | ${max?.toFixed(1) ?? '-'} | ${whole(startUps)} | ${verdict} |`,
+      )
     }
   }
   return { title, ...setup, rows }

@@ -13,8 +13,13 @@ const bounded = (workers: number) => Math.min(MOST, Math.max(1, Math.ceil(worker
 
 /** What every queue gets that sets nothing but its objective. */
 export function forebay({ slo, startUp, control }: Setup): Policy {
-  const policy = new ScalingPolicy({ waitMs: slo * 1_000, startUpMs: startUp * 1_000, controlMs: control * 1_000, max: MOST })
-  return ({ at, arrived, backlog, oldestAge, ready, starting, service }) =>
+  const policy = new ScalingPolicy({
+    waitMs: slo * 1_000,
+    startUpMs: startUp * 1_000,
+    controlMs: control * 1_000,
+    max: MOST,
+  })
+  return ({ at, arrived, backlog, oldestAge, ready, starting, service, deviation }) =>
     policy.decide({
       atMs: at * 1_000,
       arrived,
@@ -23,6 +28,7 @@ export function forebay({ slo, startUp, control }: Setup): Policy {
       ready,
       starting,
       serviceMs: service === undefined ? undefined : service * 1_000,
+      serviceDeviationMs: deviation * 1_000,
     }).desired
 }
 

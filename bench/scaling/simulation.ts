@@ -23,6 +23,8 @@ export interface Seen {
   readonly starting: number
   /** Mean of those served so far; undefined before the first. */
   readonly service: number | undefined
+  /** Its standard deviation. */
+  readonly deviation: number
 }
 
 /** @returns How many workers there should be. */
@@ -42,7 +44,7 @@ export function simulate(load: Load, policy: Policy, { startUp, control }: Setup
   const { at, service } = load
   const waits = new Float32Array(at.length)
   const workers = new Workers(first)
-  let [billed, startUps, mostWorkers, served, arrived, servedFor] = [0, 0, first, 0, 0, 0]
+  let [billed, startUps, mostWorkers, served, arrived, servedFor, squares] = [0, 0, first, 0, 0, 0, 0]
   let lastEnd = 0
   for (let now = control; served < at.length; now += control) {
     const from = served
@@ -52,6 +54,7 @@ export function simulate(load: Load, policy: Policy, { startUp, control }: Setup
       const length = service(served)
       waits[served++] = start - (at[served - 1] as number)
       servedFor += length
+      squares += length * length
       lastEnd = Math.max(lastEnd, start + length)
       workers.serve(start + length)
     }
@@ -69,6 +72,7 @@ export function simulate(load: Load, policy: Policy, { startUp, control }: Setup
       ready: workers.ready,
       starting: workers.starting,
       service: served > 0 ? servedFor / served : undefined,
+      deviation: Math.sqrt(Math.max(0, squares / served - (servedFor / served) ** 2) || 0),
     })
     startUps += Math.max(0, wanted - workers.count)
     billed += workers.become(wanted, now, startUp)

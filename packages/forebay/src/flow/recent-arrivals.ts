@@ -7,7 +7,7 @@
  *     expected(x, z) = level x + z sqrt(spread level x)              at most so many within x, but for a chance of 1 - Phi(z)
  *
  * Arrivals are known as counts between two looks, and taken to be even in between. What waits beyond the memory is as old as the oldest
- * task is said to be. A spread that jumps is followed by twenty-fold steps at most: one odd interval is no law. Sources: exponential
+ * task is said to be; an interval shorter than 1/512 of the memory is joined to its neighbour. A spread that jumps is followed by twenty-fold steps at most: one odd interval is no law. Sources: exponential
  * smoothing (R. G. Brown, 1956); the index of dispersion (D. R. Cox, P. A. W. Lewis, 1966). Units: ms in, tasks and tasks per second out.
  */
 
@@ -15,10 +15,12 @@ const LEVEL_CONSTANT_MS = 90_000
 const SPREAD_CONSTANT_MS = 1_800_000
 const LARGEST_STEP = 20
 
+const MOST_INTERVALS = 512
+
 interface Interval {
   readonly fromMs: number
-  readonly untilMs: number
-  readonly arrived: number
+  untilMs: number
+  arrived: number
 }
 
 export class RecentArrivals {
@@ -41,7 +43,11 @@ export class RecentArrivals {
   add(fromMs: number, untilMs: number, arrived: number): void {
     const spanMs = untilMs - fromMs
     if (!(spanMs > 0)) return
-    this.#intervals.push({ fromMs, untilMs, arrived })
+    const last = this.#intervals.at(-1)
+    if (last && untilMs - last.fromMs < this.#rememberMs / MOST_INTERVALS) {
+      last.untilMs = untilMs
+      last.arrived += arrived
+    } else this.#intervals.push({ fromMs, untilMs, arrived })
     while (this.#intervals.length > 1 && (this.#intervals[0] as Interval).untilMs < untilMs - this.#rememberMs) {
       this.#intervals.shift()
     }
@@ -81,11 +87,6 @@ export class RecentArrivals {
       behind -= arrived
     }
     return undefined
-  }
-
-  /** When something last arrived: the end of that interval; undefined if nothing did within memory. */
-  get lastArrivalMs(): number | undefined {
-    return this.#intervals.findLast(({ arrived }) => arrived > 0)?.untilMs
   }
 
   /** How many are to be expected within a span, with a margin of `z` standard deviations. */

@@ -2,98 +2,53 @@
  * How many workers: as few as serve all but a given share of the tasks within their longest wait ("p99 wait <= 60 s" is a share of
  * 0.01 and 60,000 ms). The backlog floats: a task may wait until it is due, so a short burst is not worth a worker.
  *
- *     due(d)   tasks due within d ms: those that waited longer than W - d, and for d > W also expected(d - W, z)
- *     work(d)  tasks that the workers serve within d ms, those that are starting counted from when they will be ready
- *     more     max over S < d <= S + P of   (due(d) - work(d)) / (tasks a worker serves in max(d - S, P / 2))
- *     fewer    as long as due(d) <= work(d) with one less, for all d <= L = max(4 (S + P), W + S + P), with z = 1.5
+ *     due(d)   tasks due within d: those that waited longer than W - d, and for d > W also expected(d - W, z)
+ *     risk(d)  due(d) + z cv sqrt(due(d)),   cv = deviation / mean of the service times
+ *     work(d)  tasks that the workers serve within d; those that are starting from when they will be ready
+ *     more     if risk(d) > work(d) for a d with S < d <= S + P:
+ *              max over S < d <= max(S + P, W) of   (risk(d) - work(d)) / (tasks that one worker serves in max(d - S, P / 2))
+ *     fewer    as long as risk(d) <= work(d) with one less for all d <= L = max(4 (S + P), W + S + P)
  *     capped   by ceil(capacity x service time / slots): what the downstream can take
  *
- * S: start-up delay, P: time between decisions, W: longest wait less a margin of P / 8 (1 + c). `more` looks only as far as the next
- * decision cannot help any more: whoever is due later can be served by workers that are asked for later. `fewer` looks so far that
- * a start-up, S paid for nothing, pays: that is the hysteresis. z = 2 + c, where c is the caution: 0.5, and it grows, to 3 at most,
- * while more than the given share has waited too long (mean over about an hour), and shrinks again after.
+ * S start-up delay, P time between decisions, W longest wait less a margin of P / 8 (1 + c). z = 2 + c; beyond S + 2 P, where there is
+ * time to correct it, 1.5. c is the caution: 0.5; it grows to at most 3 while more than the given share has waited too long (mean over
+ * about an hour), and shrinks again after. `more` begins as late as it can: who is due after S + P can be served by workers that are
+ * asked for at the next decision; but once some must be asked for, so many that what is known already has no peak later. `fewer` looks
+ * so far that a start-up, S paid for nothing, pays: that is the hysteresis.
  *
- * Regimes: W > S + P: nothing has to be foreseen, who is to be late is already waiting. W <= S + P: the arrivals of S + P - W must be
- * foreseen, with z standard deviations to spare. None: only where W > S + P, after nothing came for L; else one is kept, for the
- * first task would be late. Service time unknown: one worker, to measure it. Capacity 0 (paused, breaker open): none is added;
+ * Regimes: W > S + P: nothing has to be foreseen, who may be late is waiting already. W <= S + P: the arrivals of S + P - W must be
+ * foreseen, with z standard deviations to spare. No worker at all: only where W > S + P, after nothing came for L; else one is kept, for
+ * the first task would be late. Service time unknown: one worker, to measure it. Capacity 0 (paused, breaker open): none is added;
  * a lower capacity takes workers away only after it has stood for L, for a limit that adapts goes up and down.
  *
  * Source: earliest-deadline feasibility by processor demand (S. Baruah, L. Rosier, R. Howell, 1990). Units: ms, tasks, workers.
  */
 
-import { ForebayError } from '../errors.ts'
 import { RecentArrivals } from './recent-arrivals.ts'
+import {
+  type ScalingDecision,
+  type ScalingObservation,
+  type ScalingOptions,
+  type WholeScalingOptions,
+  wholeScalingOptions,
+} from './scaling-options.ts'
 import { StartingWorkers } from './starting-workers.ts'
 
-export interface ScalingOptions {
-  /** The longest wait that is still in time, ms. */
-  readonly waitMs: number
-  /** The share of tasks that may wait longer: 0.01 for a p99. Default 0.01. */
-  readonly lateShare?: number
-  /** From asking for a worker until it takes tasks, ms. Default 5,000. */
-  readonly startUpMs?: number
-  /** Time between decisions, ms. Default 15,000. */
-  readonly controlMs?: number
-  /** Tasks that one worker runs at once. Default 1. */
-  readonly slots?: number
-  /** Never fewer workers. Default 0. */
-  readonly min?: number
-  /** Never more workers. Default 100. */
-  readonly max?: number
-  /** Expected until it is measured, ms. */
-  readonly serviceMs?: number
-}
-
-export interface ScalingObservation {
-  /** Monotonic, ms. */
-  readonly atMs: number
-  /** Tasks that came since the decision before. */
-  readonly arrived: number
-  /** Tasks that wait. */
-  readonly backlog: number
-  /** How long the oldest of them has waited, ms. */
-  readonly oldestAgeMs: number
-  /** Workers that take tasks; undefined: not seen, so it is taken that what was asked for is there after its start-up. */
-  readonly ready?: number
-  /** Workers asked for that do not take tasks yet. */
-  readonly starting?: number
-  /** Mean service time of a task, ms; undefined: none was measured. */
-  readonly serviceMs?: number | undefined
-  /** What the downstream can take, starts per second; undefined or Infinity: nothing is known to bound it. */
-  readonly capacityPerSecond?: number | undefined
-}
-
-export type ScalingBound = 'objective' | 'capacity' | 'max' | 'min'
-
-export interface ScalingDecision {
-  readonly atMs: number
-  readonly desired: number
-  readonly before: number
-  readonly change: 'up' | 'down' | 'hold'
-  /** What decided: the wait, the downstream's capacity, or one of the two bounds. */
-  readonly boundBy: ScalingBound
-  /** Why, in a sentence. */
-  readonly reason: string
-  /** More than this the downstream cannot use; Infinity: not known. */
-  readonly useful: number
-  /** Measured, over about the last hour. */
-  readonly lateShare: number
-  readonly arrivalsPerSecond: number
-}
-
 const LATE_MEMORY_MS = 3_600_000
+/** So many of those that started since the last decision stand for all of them. */
 const SAMPLES = 8
-const LOOKS = 4
+/** At most so many times ahead are looked at. */
+const LOOKS = 128
 const LEAST_CAUTION = 0.5
 const MOST_CAUTION = 3
 const CAUTION_STEP = 0.05
-const Z_UP = 2
-const Z_DOWN = 1.5
+const Z_NEAR = 2
+const Z_FAR = 1.5
 
 type Wish = Pick<ScalingDecision, 'desired' | 'boundBy' | 'reason'>
 
 export class ScalingPolicy {
-  readonly #options: Required<Omit<ScalingOptions, 'serviceMs'>>
+  readonly #options: WholeScalingOptions
   /** L of the formula. */
   readonly #farMs: number
   readonly #arrivals: RecentArrivals
@@ -108,8 +63,7 @@ export class ScalingPolicy {
 
   /** @throws ForebayError `INVALID_OPTION` naming the option. */
   constructor(options: ScalingOptions) {
-    const whole = { lateShare: 0.01, startUpMs: 5_000, controlMs: 15_000, slots: 1, min: 0, max: 100, ...options }
-    checkOptions(whole)
+    const whole = wholeScalingOptions(options)
     this.#options = whole
     this.#serviceMs = options.serviceMs
     const leadMs = whole.startUpMs + whole.controlMs
@@ -121,7 +75,7 @@ export class ScalingPolicy {
     this.#learn(seen)
     const before = this.#workers.total
     const useful = this.#useful(seen)
-    const wish = this.#bounded(this.#wish(seen), useful, seen.atMs)
+    const wish = this.#bounded(this.#wish(seen), useful)
     const { desired } = wish
     if (desired > before) this.#workers.add(desired - before, seen.atMs + this.#options.startUpMs)
     else this.#workers.remove(before - desired)
@@ -170,28 +124,48 @@ export class ScalingPolicy {
 
   #wish(seen: ScalingObservation): Wish {
     const { total } = this.#workers
-    if (this.#serviceMs === undefined) return this.#toMeasure(seen, total)
-    const { more, dueMs, due, served } = this.#more(seen, this.#serviceMs)
+    const serviceMs = this.#serviceMs
+    if (serviceMs === undefined) return this.#toMeasure(seen, total)
+    const { more, dueMs, due, served } = this.#more(seen, serviceMs)
     if (more > 0) {
-      const reason = `${count(due, 'task')} due within ${seconds(dueMs)}, ${count(total, 'worker')} serve ${Math.floor(served)} by then: ${more} more.`
+      const reason = `${count(due, 'task')} due within ${seconds(dueMs)}, of which ${count(total, 'worker')} can serve ${Math.floor(served)}: ${more} more.`
       return { desired: total + more, boundBy: 'objective', reason }
     }
-    const fewer = this.#fewer(seen, this.#serviceMs)
+    const desired = total - this.#fewer(seen, serviceMs)
     const what = `${count(seen.backlog, 'task')} waiting, ${perSecond(this.#arrivals.perSecond)} coming`
-    if (fewer === 0) {
-      return { desired: total, boundBy: 'objective', reason: `${what}: ${count(total, 'worker')} will do, and no fewer.` }
-    }
-    const left = count(total - fewer, 'worker')
-    return { desired: total - fewer, boundBy: 'objective', reason: `${what}: ${left} will do for ${seconds(this.#farMs)}.` }
+    return { desired, boundBy: 'objective', reason: `${what}: ${this.#enough(desired, seen)}` }
+  }
+
+  #enough(desired: number, seen: ScalingObservation): string {
+    const { total } = this.#workers
+    if (desired === 0) return 'none is needed.'
+    if (desired === 1 && this.#isQuiet(seen)) return 'one is kept, for without it the first task would be late.'
+    const workers = count(desired, 'worker')
+    return desired < total ? `${workers} will do for ${seconds(this.#farMs)}.` : `${workers} will do, and no fewer.`
   }
 
   #toMeasure({ backlog }: ScalingObservation, total: number): Wish {
-    if (backlog === 0) return { desired: total, boundBy: 'objective', reason: 'Nothing is waiting, and nothing was measured yet.' }
+    if (backlog === 0) {
+      return {
+        desired: total,
+        boundBy: 'objective',
+        reason: 'Nothing is waiting, and no service time was measured yet.',
+      }
+    }
     const reason = `${count(backlog, 'task')} waiting, and no service time was measured yet: one worker, to measure it.`
     return { desired: Math.max(1, total), boundBy: 'objective', reason }
   }
 
-  #due(seen: ScalingObservation, withinMs: number, z: number): number {
+  /** risk(d) of the formula. */
+  #due(seen: ScalingObservation, withinMs: number): number {
+    const { startUpMs, controlMs } = this.#options
+    const z = withinMs <= startUpMs + 2 * controlMs ? Z_NEAR + this.#caution : Z_FAR
+    const due = this.#tasksDue(seen, withinMs, z)
+    const variation = (seen.serviceDeviationMs ?? 0) / (this.#serviceMs ?? 1)
+    return due + z * variation * Math.sqrt(due)
+  }
+
+  #tasksDue(seen: ScalingObservation, withinMs: number, z: number): number {
     const waitMs = this.#options.waitMs - (this.#options.controlMs / 8) * (1 + this.#caution)
     if (withinMs >= waitMs) return seen.backlog + this.#arrivals.expected(withinMs - waitMs, z)
     const longest = waitMs - withinMs
@@ -204,11 +178,13 @@ export class ScalingPolicy {
   }
 
   #more(seen: ScalingObservation, serviceMs: number) {
-    const { startUpMs, controlMs, slots } = this.#options
+    const { startUpMs, controlMs, slots, waitMs } = this.#options
+    const farthestMs = Math.max(startUpMs + controlMs, waitMs)
+    const stepMs = Math.max(controlMs / 4, (farthestMs - startUpMs) / LOOKS)
     let most = { more: 0, dueMs: 0, due: 0, served: 0 }
-    for (let look = 1; look <= LOOKS; look++) {
-      const dueMs = startUpMs + (controlMs * look) / LOOKS
-      const due = this.#due(seen, dueMs, Z_UP + this.#caution)
+    for (let dueMs = startUpMs + stepMs; dueMs <= farthestMs; dueMs += stepMs) {
+      if (most.more === 0 && dueMs > startUpMs + controlMs) break
+      const due = this.#due(seen, dueMs)
       const served = this.#served(dueMs, seen.atMs, serviceMs)
       const ofOne = (Math.max(dueMs - startUpMs, controlMs / 2) * slots) / serviceMs
       const more = Math.ceil((due - served) / ofOne)
@@ -219,16 +195,16 @@ export class ScalingPolicy {
 
   #fewer(seen: ScalingObservation, serviceMs: number): number {
     const { controlMs, waitMs, startUpMs, min } = this.#options
-    const nearMs = startUpMs + 2 * controlMs
     const { total } = this.#workers
-    const suffice = (fewer: number): boolean => {
-      if (fewer === total) return this.#isQuiet(seen) && waitMs > startUpMs + controlMs
-      for (let withinMs = controlMs / 2; withinMs <= this.#farMs; withinMs += controlMs / 2) {
-        const z = withinMs <= nearMs ? Z_UP + this.#caution : Z_DOWN
-        if (this.#due(seen, withinMs, z) > this.#served(withinMs, seen.atMs, serviceMs, fewer)) return false
-      }
-      return true
+    const stepMs = Math.max(controlMs / 2, this.#farMs / LOOKS)
+    const ahead: { withinMs: number; due: number }[] = []
+    for (let withinMs = stepMs; withinMs <= this.#farMs; withinMs += stepMs) {
+      ahead.push({ withinMs, due: this.#due(seen, withinMs) })
     }
+    const suffice = (fewer: number): boolean =>
+      fewer === total
+        ? this.#isQuiet(seen) && waitMs > startUpMs + controlMs
+        : ahead.every(({ withinMs, due }) => due <= this.#served(withinMs, seen.atMs, serviceMs, fewer))
     let fewer = 0
     while (fewer < total - min && suffice(fewer + 1)) fewer++
     return fewer
@@ -251,36 +227,19 @@ export class ScalingPolicy {
     return workers
   }
 
-  #bounded(wish: Wish, useful: number, atMs: number): Wish {
+  #bounded(wish: Wish, useful: number): Wish {
     const { min, max } = this.#options
-    const { total } = this.#workers
     const ofLate = Math.max(...this.#capacities.map(({ workers }) => workers))
-    const most = Math.min(Math.max(useful, Math.min(total, ofLate)), Number.POSITIVE_INFINITY)
-    let { desired, boundBy, reason } = wish
-    if (desired > most) {
-      desired = most
-      boundBy = 'capacity'
-      reason = `${wish.reason} The downstream can use ${useful} at present, so ${desired} it is: more would only wait for it.`
+    const most = Math.max(useful, Math.min(this.#workers.total, ofLate))
+    if (wish.desired > Math.max(min, Math.min(most, max))) {
+      if (most > max) return { desired: max, boundBy: 'max', reason: `${wish.reason} The maximum is ${max}.` }
+      const desired = Math.max(min, most)
+      const reason = `${wish.reason} The downstream can use ${useful} at present: ${count(desired, 'worker')}, for more would only wait for it.`
+      return { desired, boundBy: 'capacity', reason }
     }
-    if (desired > max) [desired, boundBy, reason] = [max, 'max', `${wish.reason} The maximum is ${max}.`]
-    if (desired < min) [desired, boundBy, reason] = [min, 'min', `${wish.reason} The minimum is ${min}.`]
-    return { desired, boundBy, reason }
+    if (wish.desired < min) return { desired: min, boundBy: 'min', reason: `${wish.reason} The minimum is ${min}.` }
+    return wish
   }
-}
-
-function checkOptions(options: Required<Omit<ScalingOptions, 'serviceMs'>> & Pick<ScalingOptions, 'serviceMs'>): void {
-  const refuse = (name: string, rule: string, value: unknown) => {
-    throw new ForebayError('INVALID_OPTION', `${name}: must be ${rule}, and is ${value}.`, { path: name })
-  }
-  for (const name of ['waitMs', 'controlMs', 'slots', 'serviceMs'] as const) {
-    const value = options[name]
-    if (value !== undefined && !(value > 0 && value < Number.POSITIVE_INFINITY)) refuse(name, 'above 0', value)
-  }
-  const { lateShare, startUpMs, min, max } = options
-  if (!(lateShare > 0 && lateShare < 1)) refuse('lateShare', 'between 0 and 1', lateShare)
-  if (!(startUpMs >= 0 && startUpMs < Number.POSITIVE_INFINITY)) refuse('startUpMs', 'at least 0', startUpMs)
-  if (!(Number.isSafeInteger(min) && min >= 0)) refuse('min', 'a whole number of at least 0', min)
-  if (!(Number.isSafeInteger(max) && max >= Math.max(1, min))) refuse('max', `a whole number of at least ${Math.max(1, min)}`, max)
 }
 
 function count(number: number, noun: string): string {
