@@ -31,9 +31,9 @@ export interface ScalingObservation {
   /** How long the oldest of them has waited, ms. */
   readonly oldestAgeMs: number
   /** Workers that take tasks; undefined: not seen, so it is taken that what was asked for is there after its start-up. */
-  readonly ready?: number
+  readonly ready?: number | undefined
   /** Workers asked for that do not take tasks yet. */
-  readonly starting?: number
+  readonly starting?: number | undefined
   /** Mean service time of a task, ms; undefined: none was measured. */
   readonly serviceMs?: number | undefined
   /** Its standard deviation, ms. Default 0. */

@@ -59,6 +59,8 @@ describe('more workers', () => {
     const [one, four] = [1, 4].map((slots) => policyOf({ slots }).decide(seen(backlog)).desired) as [number, number]
     expect(four).toBeLessThanOrEqual(Math.ceil(one / 4) + 1)
     expect(four).toBeGreaterThan(1)
+    // One worker of four slots serves 600 in the 15 s that are left, and has served 1,800 by then: enough for these.
+    expect(policyOf({ slots: 4 }).decide(seen({ backlog: 1_200, oldestAgeMs: 40_000, ready: 1 })).desired).toBe(1)
   })
 
   it('have a margin for service times that differ', () => {

@@ -10,6 +10,8 @@ describe('workers that start', () => {
     expect([workers.total, workers.ready, workers.starting]).toEqual([5, 2, 3])
     expect(workers.workMs(30_000, 0)).toBe(60_000)
     expect(workers.workMs(40_000, 0)).toBe(110_000)
+    workers.passed(29_999)
+    expect([workers.ready, workers.starting]).toEqual([2, 3])
     workers.passed(30_000)
     expect([workers.ready, workers.starting]).toEqual([5, 0])
   })
