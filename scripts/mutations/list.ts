@@ -306,7 +306,7 @@ export const MUTATIONS: readonly Mutation[] = [
     ['(1 + this.#caution)', '1'],
     ['if (seen.oldestAgeMs < longest) return 0', 'return 0'],
     ['fewer) * this.#options.slots', 'fewer) * 1'],
-    ['if (most.more === 0 && dueMs > startUpMs + controlMs) break', ''],
+    ['Math.max(startUpMs + controlMs, waitMs)', 'startUpMs + controlMs'],
     ['this.#isQuiet(seen) && waitMs > startUpMs + controlMs', 'this.#isQuiet(seen)'],
     ['backlog === 0 && this.#arrivals.since(atMs - this.#farMs) === 0', 'backlog === 0'],
     ['Math.min(this.#workers.total, ofLate)', '0'],
@@ -322,5 +322,13 @@ export const MUTATIONS: readonly Mutation[] = [
     ['startUpMs >= 0', 'startUpMs >= -1'],
     ['max >= Math.max(1, min)', 'max >= 1'],
     ['Number.isSafeInteger(min) && min', 'min'],
+  ),
+  ...of(
+    'service-times.ts',
+    ['Math.max(1 / this.#count, LEAST_WEIGHT)', '1 / this.#count'],
+    ['this.#mean += weight * off', 'this.#mean += off'],
+    ['(1 - weight) * (this.#variance + weight * off * off)', 'this.#variance + weight * off * off'],
+    ['this.#count === 0 ? undefined', 'this.#count === 0 ? 0'],
+    ['Math.sqrt(this.#variance)', 'this.#variance'],
   ),
 ]

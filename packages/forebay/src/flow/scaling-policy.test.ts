@@ -22,23 +22,23 @@ const course = (policy: ScalingPolicy, sights: readonly Partial<ScalingObservati
 const times = <T>(count: number, value: T) => Array.from({ length: count }, () => value)
 
 describe('more workers', () => {
-  it('are not asked for while the next decision can still help: the backlog floats', () => {
-    const decision = policyOf().decide(seen({ arrived: 1_000, backlog: 1_000, oldestAgeMs: 15_000, ready: 1 }))
+  it('are not asked for while those who wait are served before they are due: the backlog floats', () => {
+    const decision = policyOf().decide(seen({ arrived: 400, backlog: 400, oldestAgeMs: 15_000, ready: 1 }))
     expect(decision).toMatchObject({ desired: 1, change: 'hold', boundBy: 'objective' })
   })
 
-  it('are asked for when who waits is due before, with the reason', () => {
-    const decisions = course(policyOf(), [
-      { arrived: 3_000, backlog: 3_000, oldestAgeMs: 15_000, ready: 1 },
-      { backlog: 2_850, oldestAgeMs: 29_250, ready: 1 },
-    ])
-    expect(decisions.at(-1)).toMatchObject({ change: 'up', before: 1, boundBy: 'objective' })
-    // All are due 60 s after they came, from 45 s on: 2,850 less what one worker does, within 15 s of work each.
-    expect(decisions.at(-1)?.desired).toBeGreaterThanOrEqual(17)
-    expect(decisions.at(-1)?.desired).toBeLessThanOrEqual(22)
-    expect(decisions.at(-1)?.reason).toMatch(
-      /^\d+ tasks due within [\d.]+ s, of which 1 worker can serve \d+: \d+ more\.$/,
-    )
+  it('are as few as will do: what is due is spread over the time that is left', () => {
+    const decision = policyOf().decide(seen({ arrived: 3_000, backlog: 3_000, oldestAgeMs: 15_000, ready: 1 }))
+    // One worker serves 600 in a minute; the other 2,400 are left for workers that have half a minute of it.
+    expect(decision.desired - 1).toBeGreaterThanOrEqual(8)
+    expect(decision.desired - 1).toBeLessThanOrEqual(13)
+  })
+
+  it('are more the less time is left, and the reason says so', () => {
+    const decision = policyOf().decide(seen({ backlog: 2_850, oldestAgeMs: 29_250, ready: 1 }))
+    expect(decision).toMatchObject({ change: 'up', before: 1, boundBy: 'objective' })
+    expect(decision.desired).toBeGreaterThanOrEqual(17)
+    expect(decision.reason).toMatch(/^\d+ tasks due within [\d.]+ s, of which 1 worker can serve \d+: \d+ more\.$/)
   })
 
   it('are not asked for twice while they start, seen or not', () => {

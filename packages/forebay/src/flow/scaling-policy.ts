@@ -5,16 +5,16 @@
  *     due(d)   tasks due within d: those that waited longer than W - d, and for d > W also expected(d - W, z)
  *     risk(d)  due(d) + z cv sqrt(due(d)),   cv = deviation / mean of the service times
  *     work(d)  tasks that the workers serve within d; those that are starting from when they will be ready
- *     more     if risk(d) > work(d) for a d with S < d <= S + P:
- *              max over S < d <= max(S + P, W) of   (risk(d) - work(d)) / (tasks that one worker serves in max(d - S, P / 2))
+ *     more     max over S < d <= max(S + P, W) of   (risk(d) - work(d)) / (tasks that one worker serves in max(d - S, P / 2))
  *     fewer    as long as risk(d) <= work(d) with one less for all d <= L = max(4 (S + P), W + S + P)
  *     capped   by ceil(capacity x service time / slots): what the downstream can take
  *
- * S start-up delay, P time between decisions, W longest wait less a margin of P / 8 (1 + c). z = 2 + c; beyond S + 2 P, where there is
+ * S start-up delay, P time between decisions, W longest wait less a margin of P / 8 (1 + c) and a service time, for
+ * what is begun is not interrupted. z = 2 + c; beyond S + 2 P, where there is
  * time to correct it, 1.5. c is the caution: 0.5; it grows to at most 3 while more than the given share has waited too long (mean over
- * about an hour), and shrinks again after. `more` begins as late as it can: who is due after S + P can be served by workers that are
- * asked for at the next decision; but once some must be asked for, so many that what is known already has no peak later. `fewer` looks
- * so far that a start-up, S paid for nothing, pays: that is the hysteresis.
+ * about an hour), and shrinks again after. `more` is as few as there can be: it spreads what is due over all the time that is left, and
+ * asks at once, for who waits already will be due; later it would take more. `fewer` looks so far that a start-up, S paid for nothing,
+ * pays: that is the hysteresis.
  *
  * Regimes: W > S + P: nothing has to be foreseen, who may be late is waiting already. W <= S + P: the arrivals of S + P - W must be
  * foreseen, with z standard deviations to spare. No worker at all: only where W > S + P, after nothing came for L; else one is kept, for
@@ -166,7 +166,8 @@ export class ScalingPolicy {
   }
 
   #tasksDue(seen: ScalingObservation, withinMs: number, z: number): number {
-    const waitMs = this.#options.waitMs - (this.#options.controlMs / 8) * (1 + this.#caution)
+    const { controlMs } = this.#options
+    const waitMs = this.#options.waitMs - (controlMs / 8) * (1 + this.#caution) - (this.#serviceMs ?? 0)
     if (withinMs >= waitMs) return seen.backlog + this.#arrivals.expected(withinMs - waitMs, z)
     const longest = waitMs - withinMs
     if (seen.oldestAgeMs < longest) return 0
@@ -183,7 +184,6 @@ export class ScalingPolicy {
     const stepMs = Math.max(controlMs / 4, (farthestMs - startUpMs) / LOOKS)
     let most = { more: 0, dueMs: 0, due: 0, served: 0 }
     for (let dueMs = startUpMs + stepMs; dueMs <= farthestMs; dueMs += stepMs) {
-      if (most.more === 0 && dueMs > startUpMs + controlMs) break
       const due = this.#due(seen, dueMs)
       const served = this.#served(dueMs, seen.atMs, serviceMs)
       const ofOne = (Math.max(dueMs - startUpMs, controlMs / 2) * slots) / serviceMs

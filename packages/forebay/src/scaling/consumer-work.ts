@@ -1,11 +1,13 @@
 /** What a consumer tells of its work: how many ended, how long they took, and what bounds it beside its own concurrency. */
 
 import type { ConsumerEvents } from '../consumer/events.ts'
+import type { Limits } from '../consumer/options.ts'
 import type { EffectiveRate } from '../flow/effective-rate.ts'
 import { ServiceTimes } from '../flow/service-times.ts'
 import type { WorkSeen } from './actuator.ts'
 
 export interface WorkingConsumer {
+  readonly limits: Limits
   readonly effectiveRate: EffectiveRate
   on<Name extends keyof ConsumerEvents>(name: Name, listener: (event: ConsumerEvents[Name]) => void): () => void
 }
@@ -29,13 +31,21 @@ export class ConsumerWork {
   }
 
   get seen(): WorkSeen {
-    const { perSecond, boundBy } = this.#consumer.effectiveRate
     return {
       finished: this.#finished,
       serviceMs: this.#times.meanMs,
       serviceDeviationMs: this.#times.deviationMs,
-      // Its own concurrency is what is being scaled.
-      capacityPerSecond: boundBy === 'concurrency' ? undefined : perSecond,
+      capacityPerSecond: this.#capacityPerSecond,
     }
+  }
+
+  /** A process's own concurrency bounds nothing here: it is what is scaled. */
+  get #capacityPerSecond(): number {
+    const { limits, effectiveRate } = this.#consumer
+    if (effectiveRate.boundBy !== 'concurrency') return effectiveRate.perSecond
+    const rates = limits.flow.limits.flatMap(({ counts, perSecond }) => (counts === 'tasks' ? perSecond : []))
+    const { meanMs = 0 } = this.#times
+    if (limits.concurrencyScope === 'queue' && meanMs > 0) rates.push((limits.concurrency * 1_000) / meanMs)
+    return Math.min(...rates, Number.POSITIVE_INFINITY)
   }
 }
