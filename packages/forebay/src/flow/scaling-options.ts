@@ -24,8 +24,8 @@ export interface ScalingOptions {
 export interface ScalingObservation {
   /** Monotonic, ms. */
   readonly atMs: number
-  /** Tasks that came since the decision before. */
-  readonly arrived: number
+  /** Tasks that came since the decision before; undefined: not known, as at the first look. */
+  readonly arrived: number | undefined
   /** Tasks that wait. */
   readonly backlog: number
   /** How long the oldest of them has waited, ms. */

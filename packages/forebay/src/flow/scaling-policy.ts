@@ -99,11 +99,11 @@ export class ScalingPolicy {
     const { controlMs, lateShare } = this.#options
     if (seen.serviceMs !== undefined && seen.serviceMs > 0) this.#serviceMs = seen.serviceMs
     const last = this.#seen ?? { atMs: atMs - controlMs, backlog: 0 }
-    this.#arrivals.add(last.atMs, atMs, arrived)
+    if (arrived !== undefined) this.#arrivals.add(last.atMs, atMs, arrived)
     this.#seen = { atMs, backlog }
     this.#workers.passed(atMs)
     if (ready !== undefined) this.#workers.seen(ready, seen.starting ?? 0, atMs, controlMs / 2)
-    this.#countLate(last, atMs, Math.max(0, last.backlog + arrived - backlog), backlog)
+    this.#countLate(last, atMs, Math.max(0, last.backlog + (arrived ?? 0) - backlog), backlog)
     const excess = this.#lateShare / lateShare - 1
     const caution = this.#caution + CAUTION_STEP * Math.min(2, excess)
     this.#caution = Math.min(MOST_CAUTION, Math.max(LEAST_CAUTION, caution))

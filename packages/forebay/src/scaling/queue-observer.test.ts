@@ -34,7 +34,7 @@ describe('what is seen of a queue', () => {
   it('arrivals are what the engine has accepted more; the first look tells of none', async () => {
     const { look } = scene()
     expect(await look({ ready: 7, oldestReadyAgeMs: 1_500, totals: totalsOf(100) })).toMatchObject({
-      arrived: 0,
+      arrived: undefined,
       backlog: 7,
       oldestAgeMs: 1_500,
       ready: 2,

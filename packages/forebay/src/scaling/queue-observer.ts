@@ -58,17 +58,18 @@ export class QueueObserver {
     }
   }
 
-  /** @returns How many arrived since the look before. */
-  #note({ ready, delayed, inFlight, dead, totals }: Depth, atMs: number, finished: number): number {
+  /** @returns How many arrived since the look before; undefined at the first. */
+  #note({ ready, delayed, inFlight, dead, totals }: Depth, atMs: number, finished: number): number | undefined {
     const queued = ready + delayed + inFlight + dead
     const accepted = totals?.accepted ?? queued + finished
     const look = { atMs, inFlight, accepted, ended: accepted - queued }
+    const isFirst = this.#last === undefined
     const last = this.#last ?? look
     this.#last = look
     const dt = atMs - last.atMs
     const kept = Math.exp(-dt / MEMORY_MS)
     this.#inFlightMs = this.#inFlightMs * kept + (dt * (last.inFlight + inFlight)) / 2
     this.#ended = this.#ended * kept + Math.max(0, look.ended - last.ended)
-    return Math.max(0, accepted - last.accepted)
+    return isFirst ? undefined : Math.max(0, accepted - last.accepted)
   }
 }

@@ -9,7 +9,13 @@
  * it says how many workers a queue needs, and nothing of its tasks.
  */
 
-import type { sendUnaryData, Server, ServerUnaryCall, ServerWritableStream, UntypedServiceImplementation } from '@grpc/grpc-js'
+import type {
+  sendUnaryData,
+  Server,
+  ServerUnaryCall,
+  ServerWritableStream,
+  UntypedServiceImplementation,
+} from '@grpc/grpc-js'
 import { ForebayError } from '../../errors.ts'
 import type { ScalingSignal } from '../scaling-signal.ts'
 import { type Grpc, loadGrpc } from './grpc.ts'
@@ -96,7 +102,7 @@ function answersOf(grpc: Grpc, signals: ReadonlyMap<string, ScalingSignal>): Unt
         call.on('cancelled', off)
         call.on('close', off)
       } catch (thrown) {
-        call.destroy(thrown as Error)
+        call.emit('error', thrown)
       }
     },
   }
@@ -107,15 +113,25 @@ function isActive({ latest }: ScalingSignal): boolean {
 }
 
 /** @throws An error with a gRPC status. */
-function signalOf(grpc: Grpc, signals: ReadonlyMap<string, ScalingSignal>, { scalerMetadata }: ScaledObjectRef): ScalingSignal {
+function signalOf(
+  grpc: Grpc,
+  signals: ReadonlyMap<string, ScalingSignal>,
+  { scalerMetadata }: ScaledObjectRef,
+): ScalingSignal {
   const known = [...signals.keys()].join(', ')
   const name = scalerMetadata.queue ?? (signals.size === 1 ? known : undefined)
   if (name === undefined) {
-    throw statusError(grpc.status.INVALID_ARGUMENT, `Name the queue in the trigger's metadata, such as queue: ${[...signals.keys()][0]}.`)
+    throw statusError(
+      grpc.status.INVALID_ARGUMENT,
+      `Name the queue in the trigger's metadata, such as queue: ${[...signals.keys()][0]}.`,
+    )
   }
   const signal = signals.get(name)
   if (signal) return signal
-  throw statusError(grpc.status.NOT_FOUND, `No queue "${name.slice(0, 100)}" has a scaling objective; these have: ${known}.`)
+  throw statusError(
+    grpc.status.NOT_FOUND,
+    `No queue "${name.slice(0, 100)}" has a scaling objective; these have: ${known}.`,
+  )
 }
 
 function statusError(code: number, details: string): Error {
