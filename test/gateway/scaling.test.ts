@@ -137,6 +137,28 @@ describe('the scaling signal', () => {
     expect((await scale('none')).status).toBe(404)
   })
 
+  it('as Prometheus text, each queue once it was decided on', async () => {
+    const { clock, fill, gateway } = await scene({
+      orders: { scaling: { ...SCALING, max: 7 } },
+      mails: { scaling: SCALING },
+      other: {},
+    })
+    await fill('mails', 2)
+    await clock.advance(15_000)
+    const reply = await gateway.app.inject({ url: '/metrics/scaling' })
+    expect(reply.headers['content-type']).toBe('text/plain; version=0.0.4; charset=utf-8')
+    const samples = reply.body.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
+    expect(samples).toEqual([
+      'forebay_desired_workers{queue="orders"} 0',
+      'forebay_desired_workers{queue="mails"} 1',
+      'forebay_useful_workers{queue="orders"} +Inf',
+      'forebay_useful_workers{queue="mails"} +Inf',
+      'forebay_late_share{queue="orders"} 0',
+      'forebay_late_share{queue="mails"} 0',
+    ])
+    expect(reply.body.match(/^# TYPE \w+ gauge$/gm)).toHaveLength(3)
+  })
+
   it('that nobody could use is refused when it is configured', async () => {
     const { url } = await startTarget()
     await expect(openGateway({ orders: { target: url } }, { kedaListen: '127.0.0.1:0' })).rejects.toMatchObject({

@@ -53,3 +53,35 @@ export const scale: Endpoint = {
     }
   },
 }
+
+/** For Prometheus and what reads it: an HPA through the Prometheus adapter, the clouds' collectors. */
+export const scalingMetrics: Endpoint = {
+  methods: ['GET'],
+  path: '/metrics/scaling',
+  summary: 'The scaling signals of all queues that have an objective, as Prometheus text.',
+  answers: { 200: { description: 'text/plain; version=0.0.4. A queue is left out before its first decision.' } },
+  handle(gateway, _request, reply) {
+    const decided = [...gateway.queues.values()].flatMap(({ name, scaling }) =>
+      scaling?.latest ? [{ name, ...scaling.latest }] : [],
+    )
+    const gauge = (metric: string, help: string, valueOf: (one: (typeof decided)[number]) => number): string => {
+      // A queue's name has no character that would need an escape.
+      const samples = decided.map((one) => `${metric}{queue="${one.name}"} ${promText(valueOf(one))}\n`)
+      return `# HELP ${metric} ${help}\n# TYPE ${metric} gauge\n${samples.join('')}`
+    }
+    const text = [
+      gauge('forebay_desired_workers', 'Workers that the objective takes.', ({ desired }) => desired),
+      gauge('forebay_useful_workers', 'Workers that the downstream can use.', ({ useful }) => useful),
+      gauge(
+        'forebay_late_share',
+        'Share of the tasks of the last hour that waited too long.',
+        ({ lateShare }) => lateShare,
+      ),
+    ]
+    return reply.type('text/plain; version=0.0.4; charset=utf-8').send(text.join(''))
+  },
+}
+
+function promText(value: number): string {
+  return value === Number.POSITIVE_INFINITY ? '+Inf' : String(value)
+}
