@@ -64,9 +64,9 @@ export const scalingMetrics: Endpoint = {
     const decided = [...gateway.queues.values()].flatMap(({ name, scaling }) =>
       scaling?.latest ? [{ name, ...scaling.latest }] : [],
     )
-    const gauge = (metric: string, help: string, valueOf: (one: (typeof decided)[number]) => number): string => {
+    const gauge = (metric: string, help: string, read: (one: (typeof decided)[number]) => number): string => {
       // A queue's name has no character that would need an escape.
-      const samples = decided.map((one) => `${metric}{queue="${one.name}"} ${promText(valueOf(one))}\n`)
+      const samples = decided.map((one) => `${metric}{queue="${one.name}"} ${promText(read(one))}\n`)
       return `# HELP ${metric} ${help}\n# TYPE ${metric} gauge\n${samples.join('')}`
     }
     const text = [
