@@ -1,6 +1,6 @@
 /** `forebay work`: runs a handler module on the tasks of a queue, in this process or in a pool that is scaled. */
 
-import { type Command, InvalidArgumentError } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 
 export interface WorkFlags {
   readonly name: string
@@ -36,16 +36,20 @@ export function registerWork(program: Command): void {
       positiveOf,
     )
     .option('--coordinator <url>', 'where the rate is kept, if QUEUE cannot (RabbitMQ, SQS)')
-    .option('--grace <duration>', 'how long tasks may run on after the end was asked for', durationOf, 60_000)
+    .addOption(duration('--grace', 'how long tasks may run on after the end was asked for', 60_000, '1m'))
     .option('--autoscale <min..max>', 'a pool of so many processes, as many as the objective needs', rangeOf)
-    .option('--p99-wait <duration>', 'the objective: 99% of the tasks wait no longer', durationOf, 60_000)
-    .option('--start-up <duration>', 'from the start of a worker until it takes tasks', durationOf, 2_000)
-    .option('--control <duration>', 'time between two decisions', durationOf, 5_000)
+    .addOption(duration('--p99-wait', 'the objective: 99% of the tasks wait no longer', 60_000, '1m'))
+    .addOption(duration('--start-up', 'from the start of a worker until it takes tasks', 2_000, '2s'))
+    .addOption(duration('--control', 'time between two decisions', 5_000, '5s'))
     .addHelpText('after', NOTE)
     .action(async (queue: string, module: string, flags: WorkFlags) => {
       const { work, workInPoolOf } = await import('./work-command.ts')
       await (flags.autoscale ? workInPoolOf(queue, module, flags, flags.autoscale) : work(queue, module, flags))
     })
+}
+
+function duration(flag: string, description: string, defaultMs: number, shown: string): Option {
+  return new Option(`${flag} <duration>`, description).argParser(durationOf).default(defaultMs, shown)
 }
 
 function wholeOf(text: string): number {
