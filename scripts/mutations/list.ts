@@ -272,6 +272,8 @@ export const MUTATIONS: readonly Mutation[] = [
     ['one.key < other.key ? -1 : 1', 'one.key < other.key ? 1 : -1'],
     ['.slice(0, most)', ''],
     ['this.#seen++', ''],
+  ),
+  ...of(
     'recent-arrivals.ts',
     ['if (!(spanMs > 0)) return', ''],
     ['Math.max(interval.fromMs, atMs)) / (', 'interval.fromMs) / ('],

@@ -9,7 +9,7 @@ import { Emitter, type Listener } from '../events.ts'
 import { type ScalingDecision, type ScalingOptions, wholeScalingOptions } from '../flow/scaling-options.ts'
 import { ScalingPolicy } from '../flow/scaling-policy.ts'
 import type { Actuator } from './actuator.ts'
-import { type ObservedQueue, QueueObserver } from './queue-observer.ts'
+import { type ScaledQueue, QueueSight } from './queue-sight.ts'
 
 export interface AutoscalerEvents {
   /** Every decision, also one to change nothing. */
@@ -19,9 +19,9 @@ export interface AutoscalerEvents {
 }
 
 export class Autoscaler {
-  readonly #queue: ObservedQueue
+  readonly #queue: ScaledQueue
   readonly #actuator: Actuator
-  readonly #observer: QueueObserver
+  readonly #sight: QueueSight
   readonly #policy: ScalingPolicy
   readonly #controlMs: number
   readonly #events = new Emitter<AutoscalerEvents>()
@@ -29,12 +29,12 @@ export class Autoscaler {
   #turn: Promise<void> = Promise.resolve()
 
   /** @throws ForebayError INVALID_OPTION. */
-  constructor(queue: ObservedQueue, actuator: Actuator, options: ScalingOptions) {
+  constructor(queue: ScaledQueue, actuator: Actuator, options: ScalingOptions) {
     this.#queue = queue
     this.#actuator = actuator
     this.#policy = new ScalingPolicy(options)
     this.#controlMs = wholeScalingOptions(options).controlMs
-    this.#observer = new QueueObserver(queue, actuator)
+    this.#sight = new QueueSight(queue, actuator)
   }
 
   /** Calls `listener` at each event; returns what takes it off again. */
@@ -66,7 +66,7 @@ export class Autoscaler {
 
   async #decide(): Promise<void> {
     try {
-      const seen = await this.#observer.look()
+      const seen = await this.#sight.look()
       if (!this.#cancelTimer) return
       const decision = this.#policy.decide(seen)
       this.#events.emit('decision', decision)

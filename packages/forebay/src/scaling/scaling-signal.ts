@@ -7,7 +7,7 @@ import type { Listener } from '../events.ts'
 import type { ScalingDecision, ScalingOptions } from '../flow/scaling-options.ts'
 import type { WorkSeen } from './actuator.ts'
 import { Autoscaler, type AutoscalerEvents } from './autoscaler.ts'
-import type { ObservedQueue } from './queue-observer.ts'
+import type { ScaledQueue } from './queue-sight.ts'
 
 export class ScalingSignal {
   readonly #autoscaler: Autoscaler
@@ -17,7 +17,7 @@ export class ScalingSignal {
    * @param work What is known of the work beside what the engine counts.
    * @throws ForebayError INVALID_OPTION.
    */
-  constructor(queue: ObservedQueue, work: () => WorkSeen, options: ScalingOptions) {
+  constructor(queue: ScaledQueue, work: () => WorkSeen, options: ScalingOptions) {
     const actuator = { workers: () => undefined, work, scaleTo: () => {} }
     this.#autoscaler = new Autoscaler(queue, actuator, options)
     this.#autoscaler.on('decision', (decision) => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Depth } from '../backends/queue-service.ts'
 import { VirtualClock } from '../clock.ts'
 import type { WorkSeen } from './actuator.ts'
-import { QueueObserver } from './queue-observer.ts'
+import { QueueSight } from './queue-sight.ts'
 
 const depthOf = (over: Partial<Depth>): Depth => ({
   ready: 0,
@@ -20,12 +20,12 @@ function scene(work: () => WorkSeen = () => ({})) {
   const clock = new VirtualClock()
   let depth = depthOf({})
   const queue = { clock, depth: () => Promise.resolve(depth) }
-  const observer = new QueueObserver(queue, { work, workers: () => ({ ready: 2, starting: 1 }) })
+  const sight = new QueueSight(queue, { work, workers: () => ({ ready: 2, starting: 1 }) })
   return {
     look: async (over: Partial<Depth>, afterMs = 10_000) => {
       await clock.advance(afterMs)
       depth = depthOf(over)
-      return observer.look()
+      return sight.look()
     },
   }
 }

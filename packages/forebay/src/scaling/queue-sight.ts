@@ -12,7 +12,7 @@ import type { Clock } from '../clock.ts'
 import type { ScalingObservation } from '../flow/scaling-options.ts'
 import type { Actuator } from './actuator.ts'
 
-export interface ObservedQueue {
+export interface ScaledQueue {
   readonly clock: Clock
   depth(): Promise<Depth>
 }
@@ -28,14 +28,14 @@ interface Look {
 /** Older looks weigh e times less for each so much time. */
 const MEMORY_MS = 120_000
 
-export class QueueObserver {
-  readonly #queue: ObservedQueue
+export class QueueSight {
+  readonly #queue: ScaledQueue
   readonly #actuator: Pick<Actuator, 'workers' | 'work'>
   #last: Look | undefined
   #inFlightMs = 0
   #ended = 0
 
-  constructor(queue: ObservedQueue, actuator: Pick<Actuator, 'workers' | 'work'>) {
+  constructor(queue: ScaledQueue, actuator: Pick<Actuator, 'workers' | 'work'>) {
     this.#queue = queue
     this.#actuator = actuator
   }
