@@ -17,7 +17,7 @@ const MAY_IMPORT = {
   conformance: [...PORT, 'flow/'],
   migration: [...PORT, 'flow/'],
   planner: [...PORT, 'flow/', 'queue/', 'consumer/', 'telemetry/'],
-  gateway: [...PORT, 'flow/', 'queue/', 'consumer/', 'telemetry/'],
+  gateway: [...PORT, 'flow/', 'queue/', 'consumer/', 'telemetry/', 'scaling/'],
   replay: [...PORT, 'flow/', 'queue/', 'consumer/', 'telemetry/', 'planner/', 'gateway/'],
   doctor: [...PORT, 'flow/', 'queue/', 'consumer/'],
   cli: [

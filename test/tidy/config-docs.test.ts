@@ -18,6 +18,7 @@ import {
   targetShape,
 } from '../../packages/forebay/src/gateway/config-schema.ts'
 import { perKeyShape, rateShape } from '../../packages/forebay/src/gateway/rate-schema.ts'
+import { scalingShape } from '../../packages/forebay/src/gateway/scaling-schema.ts'
 import { ROOT } from '../run-tool.ts'
 
 const page = readFileSync(join(ROOT, 'docs/configuration.md'), 'utf8')
@@ -35,6 +36,7 @@ test.each([
   ['retry', retryShape],
   ['breaker', breakerShape],
   ['schedule', scheduleShape],
+  ['scaling', scalingShape],
   ['recurring', recurringShape],
   ['metrics', metricsShape],
   ['limits', limitsShape],

@@ -40,6 +40,9 @@ storage: sqlite:forebay.db
 # Where gateways keep their limits together, if the storage (amqp:, sqs:, azure-queue:) can't:
 # coordinator: redis://127.0.0.1
 
+# Where KEDA may ask for the scaling signals, by gRPC.
+# kedaListen: 0.0.0.0:6000
+
 # Who may call, as "Authorization: Bearer ...": at least 16 characters each, or "sha256:" and the token's hash in hex.
 # tokens:
 #   - sha256:0000000000000000000000000000000000000000000000000000000000000000
@@ -127,6 +130,8 @@ queues:
     # idempotencyWindowMs: 3600000
     # Start paused: tasks come in and none goes out until POST /v1/queues/orders/resume.
     # paused: false
+    # What workers are scaled by: the signal is at /v1/queues/orders/scale, and KEDA's at kedaListen.
+    # scaling: { waitMs: 60000, startUpMs: 30000, min: 0, max: 50 }
     # Let callers name a URL that results are posted to (Forebay-Callback-Url).
     # callbacks: false
 `

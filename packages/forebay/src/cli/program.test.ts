@@ -53,6 +53,9 @@ describe('forebay', () => {
     [['replay', 'x.csv', '--rate', 'fast'], 'It is not a number above 0.'],
     [['replay', 'x.csv', '--target', 'ftp://x'], 'It is not an http(s) URL.'],
     [['replay', 'x.csv', '--sink', '70000'], 'It is not a port.'],
+    [['work', 'memory:'], "missing required argument 'module'"],
+    [['work', 'memory:', 'x.mjs', '--autoscale', '5..2'], 'It is not a range such as 0..8.'],
+    [['work', 'memory:', 'x.mjs', '--p99-wait', '60'], 'It is not a duration such as 500ms, 30s, 5m or 1h.'],
     [['dead', 'list', 'memory:', '--limit', '0'], 'It is not a whole number above 0.'],
   ])('answers wrong use %j with what is wrong and exit code 2', async (args, fault) => {
     expect(await run(args)).toBe(2)
@@ -63,6 +66,13 @@ describe('forebay', () => {
     [['replay', 'x.csv'], 2, 'INVALID_OPTION', 'give either --target or --queue'],
     [['replay', 'x.csv', '--queue', 'memory:'], 2, 'INVALID_OPTION', 'needs --rate'],
     [['replay', '/no/such.csv', '--queue', 'memory:', '--rate', '5'], 2, 'INVALID_TRACE', 'no such file'],
+    [['work', 'memory:', '/no/such.mjs'], 2, 'INVALID_OPTION', 'could not be loaded'],
+    [
+      ['work', 'memory:', import.meta.filename.replace('program.test', 'work')],
+      2,
+      'INVALID_OPTION',
+      'no default export that is a handler',
+    ],
     [['dead', 'drop', 'memory:'], 2, 'INVALID_OPTION', 'name the ids, or give --all'],
     [['dead', 'list', 'paper:'], 2, 'INVALID_URL', 'paper'],
   ])('%j: code, sentence and what to do, no stack trace', async (args, exit, code, sentence) => {

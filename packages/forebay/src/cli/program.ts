@@ -13,6 +13,7 @@ import { registerMigrate } from './migrate.ts'
 import { registerPlan } from './plan.ts'
 import { registerReplay } from './replay.ts'
 import { registerServe } from './serve.ts'
+import { registerWork } from './work.ts'
 
 /** Wrong use: an unknown command or option, a value that does not fit. */
 const EXIT_WRONG_USE = 2
@@ -24,6 +25,7 @@ export function buildProgram(): Command {
     .showHelpAfterError('(forebay help shows what there is)')
     .exitOverride()
   registerServe(program)
+  registerWork(program)
   registerInit(program)
   registerReplay(program)
   registerPlan(program)

@@ -11,6 +11,7 @@ import { fairSchema, fairShape, overflowSchema, overflowShape } from './admissio
 import { concurrencySchema } from './concurrency-schema.ts'
 import { parseListen } from './listen-address.ts'
 import { perKeyShape, rateSchema, rateShape } from './rate-schema.ts'
+import { scalingSchema } from './scaling-schema.ts'
 
 const WEEK_MS = 7 * 24 * 3_600_000
 
@@ -192,6 +193,8 @@ export const queueShape = {
     .default([]),
   /** Tasks that come again and again, by name. */
   recurring: z.record(recurrenceName, z.strictObject(recurringShape).superRefine(checkCron)).default({}),
+  /** What the queue's workers are scaled by, where that is wanted. */
+  scaling: scalingSchema.optional(),
   /** Whether callers may name a URL that the result is posted to. */
   callbacks: z.boolean().default(false),
 }
@@ -238,6 +241,8 @@ export const configShape = {
   keepResultsMs: ms(0, 365 * 24 * 3_600_000).default(3_600_000),
   /** How long a stop waits for running tasks. */
   graceMs: ms(0, 3_600_000).default(10_000),
+  /** Where KEDA may ask for the scaling signals, by gRPC. */
+  kedaListen: listen.optional(),
   limits: z.strictObject(limitsShape).prefault({}),
   /** Whether `/metrics` answers, and what it shows. */
   metrics: z
@@ -254,7 +259,15 @@ export const configShape = {
     .refine((queues) => Object.keys(queues).length > 0, 'at least one queue is needed'),
 }
 
-export const configSchema = z.strictObject(configShape)
+export const configSchema = z
+  .strictObject(configShape)
+  .refine(
+    ({ kedaListen, queues }) => kedaListen === undefined || Object.values(queues).some(({ scaling }) => scaling),
+    {
+      path: ['kedaListen'],
+      message: 'no queue has an objective to scale by; give one: scaling: { waitMs: 60000 }',
+    },
+  )
 
 export type GatewayConfig = z.output<typeof configSchema>
 export type QueueSettings = GatewayConfig['queues'][string]

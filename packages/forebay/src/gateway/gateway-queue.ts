@@ -6,11 +6,14 @@ import { LeveledConsumer } from '../consumer/leveled-consumer.ts'
 import type { ConsumerLimits, PerKeyOptions } from '../consumer/options.ts'
 import type { ScheduledLimits } from '../consumer/schedule.ts'
 import type { ForebayError } from '../errors.ts'
+import type { ScalingOptions } from '../flow/scaling-options.ts'
 import { LoadLevelingQueue } from '../queue/load-leveling-queue.ts'
 import type { Overflow } from '../queue/overflow.ts'
 import { type Recurring, recurring } from '../queue/recurring.ts'
 import type { RandomSource } from '../random.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
+import { ConsumerWork } from '../scaling/consumer-work.ts'
+import { ScalingSignal } from '../scaling/scaling-signal.ts'
 import { Callbacks } from './callbacks.ts'
 import type { GatewayConfig, QueueSettings } from './config-schema.ts'
 import { Delivery } from './deliver.ts'
@@ -38,6 +41,8 @@ export class GatewayQueue {
   readonly flow: FlowMeter
   /** Undefined where the configuration does not allow them. */
   readonly callbacks: Callbacks | undefined
+  /** Undefined where no objective is configured. */
+  readonly scaling: ScalingSignal | undefined
   readonly #delivery: Delivery
   readonly #random: RandomSource
   readonly #onError: (error: ForebayError) => void
@@ -72,6 +77,8 @@ export class GatewayQueue {
       random,
     })
     callbacks?.follow(queue, this.consumer)
+    this.scaling = settings.scaling && signalOf(queue, this.consumer, settings.scaling)
+    this.scaling?.on('error', ({ error }) => onError(error))
     this.consumer.on('error', ({ error }) => onError(error))
     queue.on('error', ({ error }) => onError(error))
     this.replies = new ReplyDesk(queue, this.consumer, clock)
@@ -119,6 +126,7 @@ export class GatewayQueue {
     if (off) off()
     this.#recurring = Object.entries(this.settings.recurring).map(([name, settings]) => this.#recur(name, settings))
     await this.callbacks?.start()
+    this.scaling?.start()
   }
 
   /** Nobody waits any longer, neither for an answer nor for room. */
@@ -129,6 +137,7 @@ export class GatewayQueue {
 
   /** Starts nothing more, and ends what runs within `graceMs`. Tasks can still come in. */
   async drain(graceMs: number): Promise<void> {
+    await this.scaling?.stop()
     await Promise.all(this.#recurring.map((recurrence) => recurrence.stop()))
     await this.consumer.stop({ graceMs })
     await this.callbacks?.drain(graceMs)
@@ -205,4 +214,11 @@ function overflowOf({ overflow: { policy, deadlineMs = 0, to = '' } }: QueueSett
 function expectedOf({ rate }: QueueSettings): { expectedPerSecond?: number } {
   const counted = [rate, ...rate.also].filter(({ counts }) => counts === 'tasks')
   return counted.length === 0 ? {} : { expectedPerSecond: Math.min(...counted.map(({ perSecond }) => perSecond)) }
+}
+
+function signalOf(queue: LoadLevelingQueue, consumer: LeveledConsumer, options: ScalingOptions): ScalingSignal {
+  const work = new ConsumerWork(consumer)
+  // While it is paused here the tasks are others' to run, and that is no word about the downstream.
+  const seen = () => (consumer.state === 'paused' ? { ...work.seen, capacityPerSecond: undefined } : work.seen)
+  return new ScalingSignal(queue, seen, options)
 }

@@ -13,6 +13,7 @@ import { type Clock, systemClock } from '../clock.ts'
 import { asForebayError, ForebayError } from '../errors.ts'
 import { type RandomSource, systemRandom } from '../random.ts'
 import type { GatewayConfig } from './config-schema.ts'
+import type { KedaScaler } from '../scaling/keda/keda-scaler.ts'
 import { GatewayQueue } from './gateway-queue.ts'
 import { buildHttp } from './http.ts'
 import { parseListen } from './listen-address.ts'
@@ -45,6 +46,7 @@ export class Gateway {
   readonly onError: (error: ForebayError) => void
   readonly tokens: TokenGate
   #state: State = 'opened'
+  #keda: KedaScaler | undefined
   #stopping: Promise<void> | undefined
 
   private constructor(
@@ -84,6 +86,11 @@ export class Gateway {
     return new Gateway(config, queues, { clock, random, telemetry, onError })
   }
 
+  /** At which KEDA may ask; undefined where it may not. */
+  get kedaPort(): number | undefined {
+    return this.#keda?.port
+  }
+
   get state(): State {
     return this.#state
   }
@@ -103,10 +110,20 @@ export class Gateway {
     } catch (thrown) {
       throw listenError(thrown, this.config.listen)
     }
+    this.#keda = await this.#openKeda()
     this.#state = 'started'
     await Promise.all([...this.queues.values()].map((queue) => queue.start()))
     const address = this.app.server.address() as AddressInfo
     return `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`
+  }
+
+  /** Loaded here, so that gateways without it need no gRPC. */
+  async #openKeda(): Promise<KedaScaler | undefined> {
+    const { kedaListen } = this.config
+    if (kedaListen === undefined) return undefined
+    const { KedaScaler } = await import('../scaling/keda/keda-scaler.ts')
+    const signals = [...this.queues].flatMap(([name, { scaling }]) => (scaling ? [[name, scaling] as const] : []))
+    return KedaScaler.open({ listen: kedaListen, signals: new Map(signals) })
   }
 
   /**
@@ -123,6 +140,7 @@ export class Gateway {
     this.#state = 'stopping'
     const queues = [...this.queues.values()]
     for (const queue of queues) queue.endWaits()
+    this.#keda?.close()
     const cut = this.clock.after(graceMs, () => this.app.server.closeAllConnections())
     // What is still being received is queued for the next start, so the queues stay open until the last caller has left.
     await Promise.all([this.app.close(), ...queues.map((queue) => queue.drain(graceMs))])

@@ -8,6 +8,7 @@ import { health } from './health.ts'
 import { metrics } from './metrics.ts'
 import { postTasks } from './post-tasks.ts'
 import { queues } from './queues.ts'
+import { scale, scalingMetrics } from './scale.ts'
 import { tasks } from './tasks.ts'
 import { through } from './through.ts'
 
@@ -34,6 +35,8 @@ const live: Endpoint = {
 export const ENDPOINTS: readonly Endpoint[] = [
   postTasks,
   ...queues,
+  scale,
+  scalingMetrics,
   ...deadLetters,
   ...tasks,
   ...through,
