@@ -10,7 +10,9 @@ import { haveRedis, RedisServer } from '../../test/servers/redis.ts'
 import { REGION, startSqs } from '../../test/servers/sqs.ts'
 
 export interface Running {
-  readonly url: string
+  /** Undefined for an engine of which a URL can't tell where its stand-in is: `program` replays by itself. */
+  readonly url?: string
+  readonly program?: string
   /** What the backend finds in the environment and not in its URL. */
   readonly env?: Readonly<Record<string, string>>
   stop(): Promise<void> | void
@@ -84,4 +86,5 @@ export const ENGINES: readonly Engine[] = [
       return { url: 'azure-queue:', env: { AZURE_STORAGE_CONNECTION_STRING: connectionStringOf(port) }, stop }
     },
   },
+  { name: 'cloud-tasks (a stand-in)', start: async () => ({ program: 'cloud-tasks.process.ts', stop: nothing }) },
 ]

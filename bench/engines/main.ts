@@ -48,8 +48,11 @@ async function replayOn(engine: Engine, folder: string): Promise<ReplayFigures |
   const running = await engine.start(folder)
   if (!running) return undefined
   try {
-    const args = [FOREBAY, 'replay', TRACE, '--queue', running.url, '--rate', values.rate, '--speed', values.speed]
-    const child = spawn(process.execPath, [...args, '--json'], {
+    const { rate, speed } = values
+    const args = running.program
+      ? [path(running.program), TRACE, rate, speed]
+      : [FOREBAY, 'replay', TRACE, '--queue', `${running.url}`, '--rate', rate, '--speed', speed, '--json']
+    const child = spawn(process.execPath, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...running.env },
     })

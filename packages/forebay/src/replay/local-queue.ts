@@ -4,6 +4,7 @@
  */
 
 import { Pool } from 'undici'
+import type { QueueService } from '../backends/queue-service.ts'
 import type { Clock } from '../clock.ts'
 import { LeveledConsumer } from '../consumer/leveled-consumer.ts'
 import { LoadLevelingQueue } from '../queue/load-leveling-queue.ts'
@@ -18,11 +19,11 @@ export interface LocalQueue {
 const CONCURRENCY = 64
 
 /**
- * @param where A backend URL.
+ * @param where A backend URL, or a backend that is open.
  * @param name The queue's name: a replay uses one of its own, so that it neither meets nor leaves other tasks.
  */
 export async function openLocalQueue(
-  where: string,
+  where: string | QueueService,
   { name, rate, sink, clock }: { name: string; rate: number; sink: ReplaySink; clock: Clock },
 ): Promise<LocalQueue> {
   const queue = await LoadLevelingQueue.open(where, { name, clock })
