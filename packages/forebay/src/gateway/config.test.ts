@@ -305,13 +305,14 @@ describe('what forebay init writes', () => {
     const plain = await load(EXAMPLE_CONFIG)
     const full = await load(uncommented)
     expect(full.limits).toEqual(plain.limits)
-    const { maxBytes, fair, perKey, target, ...rest } = full.queues.orders as (typeof full.queues)[string]
+    const { maxBytes, fair, perKey, scaling, target, ...rest } = full.queues.orders as (typeof full.queues)[string]
     const { target: plainTarget, ...plainRest } = plain.queues.orders as (typeof plain.queues)[string]
     expect([rest, { ...target, headers: {} }]).toEqual([plainRest, plainTarget])
     expect([maxBytes, fair, perKey]).toEqual([1_073_741_824, true, { concurrency: 2, rate: { perSecond: 1 } }])
+    expect(scaling?.max).toBe(50)
     expect(full.tokens).toHaveLength(1)
-    const { coordinator, ...gateway } = full
-    expect(coordinator).toBe('redis://127.0.0.1')
+    const { coordinator, kedaListen, ...gateway } = full
+    expect([coordinator, kedaListen]).toEqual(['redis://127.0.0.1', '0.0.0.0:6000'])
     expect({ ...gateway, tokens: [], queues: {} }).toEqual({ ...plain, queues: {} })
   })
 })
