@@ -108,7 +108,7 @@ export async function openNats(options: NatsOptions = {}): Promise<NatsQueueServ
     const cells = new SharedCells(jetstream, store.names, store.time, clock, random)
     await store.time.now()
     const service = new NatsQueueService({ store, cells, clock, queue, capabilities, release })
-    desk.onReconnect(() => store.time.forget())
+    desk.onReconnect(() => store.reconnected())
     return service
   } catch (thrown) {
     await release()

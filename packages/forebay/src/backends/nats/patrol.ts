@@ -79,6 +79,10 @@ export class Patrol {
   /** Whether something was put right. */
   async #look(version: Version): Promise<boolean> {
     const { record, sequence } = version
+    if (record.kind === 'anchor') {
+      await this.#store.forgetOldAnchor(sequence)
+      return false
+    }
     if (record.kind !== 'ready') return this.#store.noteMet(version)
     const grant = await this.#store.grantOf(sequence)
     const { now, error } = await this.#store.time.now()

@@ -32,6 +32,10 @@ export class WaitingClaim {
     return this.room > 0
   }
 
+  get hasSome(): boolean {
+    return this.#granted.length > 0
+  }
+
   /** From here on its wait may end, until something comes. */
   park(): void {
     this.#parked = true
