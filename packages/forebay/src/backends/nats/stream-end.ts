@@ -17,9 +17,11 @@ import { isFull, isOutrun } from './nats-errors.ts'
 /** How it says in the place of a task or a note that it is none. */
 const ANCHOR = `${JSON.stringify({ kind: 'anchor' })}\n`
 
+type Messages = Pick<JetStream, 'publish' | 'last' | 'forget'>
+
 export class StreamEnd {
   readonly stream: string
-  readonly #jetstream: JetStream
+  readonly #jetstream: Messages
   readonly #subject: string
   /** A message with this sequence was stored. */
   #known = 0
@@ -28,7 +30,7 @@ export class StreamEnd {
   #anchoring: Promise<void> | undefined
 
   /** @param subject Of the anchor, and of nothing else in the stream. */
-  constructor(jetstream: JetStream, stream: string, subject: string) {
+  constructor(jetstream: Messages, stream: string, subject: string) {
     this.#jetstream = jetstream
     this.stream = stream
     this.#subject = subject
