@@ -37,6 +37,11 @@ export class JetStream {
     this.#desk = desk
   }
 
+  /** Names the run of the server: after a restart it is another one. */
+  get run(): string {
+    return this.#desk.serverId
+  }
+
   askLeader(): void {
     this.#asksLeader = true
   }

@@ -30,6 +30,7 @@ import { DueNotes } from './due-notes.ts'
 import { JetStream } from './jetstream.ts'
 import { Leases } from './leases.ts'
 import { depth, find } from './looking.ts'
+import { anchorNewStream } from './first-anchor.ts'
 import { fromNats, isGone } from './nats-errors.ts'
 import { loadNatsPackage } from './nats-package.ts'
 import { Patrol } from './patrol.ts'
@@ -107,6 +108,7 @@ export async function openNats(options: NatsOptions = {}): Promise<NatsQueueServ
     const store = new Store(jetstream, streams, tasks, clock)
     const cells = new SharedCells(jetstream, store.names, store.time, clock, random)
     await store.time.now()
+    await anchorNewStream(store, clock)
     const service = new NatsQueueService({ store, cells, clock, queue, capabilities, release })
     desk.onReconnect(() => store.reconnected())
     return service

@@ -88,6 +88,11 @@ export class Store {
     return this.#tasks.name !== before
   }
 
+  /** Whether the stream of the tasks had to be given one. */
+  haveAnchor(): Promise<boolean> {
+    return this.#tasksEnd.haveAnchor()
+  }
+
   async forgetOldAnchor(sequence: number): Promise<void> {
     await this.#tasksEnd.forgetOld(sequence)
   }

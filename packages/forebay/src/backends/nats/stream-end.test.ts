@@ -8,12 +8,14 @@ const ANCHOR = 'anchor'
 /** A stream in memory. Every question to it takes its time, as the scheduler has it. */
 class Stream {
   readonly messages = new Map<number, string>()
+  readonly texts = new Map<number, string>()
   last = 0
   /** More are refused. */
   room = Number.POSITIVE_INFINITY
   /** What was seen after any of the steps and must not be. */
   emptied = false
   anchorsStored = 0
+  run = 'first'
 
   store(subject: string): number {
     if (this.messages.size >= this.room) throw new JetStreamError(10077, 'maximum messages exceeded')
@@ -35,11 +37,12 @@ class Stream {
 /** The part of JetStream that the end of a stream needs. */
 function jetstreamOf(stream: Stream, pass: () => Promise<unknown>): ConstructorParameters<typeof StreamEnd>[0] {
   return {
-    async publish(subject, _data, { lastSequence } = {}) {
+    async publish(subject, data, { lastSequence } = {}) {
       await pass()
       if ((stream.lastOn(subject) ?? 0) !== lastSequence) throw new JetStreamError(10071, 'wrong last sequence')
       const sequence = stream.store(subject)
       stream.anchorsStored++
+      stream.texts.set(sequence, String(data))
       await pass()
       return sequence
     },
@@ -47,7 +50,12 @@ function jetstreamOf(stream: Stream, pass: () => Promise<unknown>): ConstructorP
       await pass()
       const sequence = stream.lastOn(subject)
       await pass()
-      return sequence === undefined ? undefined : { subject, sequence, storedAt: 0, data: new Uint8Array() }
+      return sequence === undefined
+        ? undefined
+        : { subject, sequence, storedAt: 0, data: Buffer.from(stream.texts.get(sequence) ?? '') }
+    },
+    get run() {
+      return stream.run
     },
     async forget(_stream, sequence) {
       await pass()
@@ -142,4 +150,46 @@ test('a full stream may be emptied all the same', async () => {
   stream.room = 1
   await end.passes(1)
   expect(stream.remove(1)).toBe(true)
+})
+
+test('an anchor stays when the server was started anew since, until it is far behind', async () => {
+  const stream = new Stream()
+  const end = new StreamEnd(
+    jetstreamOf(stream, async () => undefined),
+    'tasks',
+    ANCHOR,
+  )
+  const anchors = () => [...stream.messages].filter(([, subject]) => subject === ANCHOR).map(([sequence]) => sequence)
+  await end.passes(stream.store('task'))
+  await end.passes(stream.store('task'))
+  expect(anchors()).toEqual([4])
+  stream.run = 'second'
+  end.forget()
+  await end.passes(stream.store('task'))
+  await end.passes(stream.store('task'))
+  expect(anchors()).toEqual([4, 8])
+  await end.forgetOld(4)
+  expect(anchors()).toEqual([4, 8])
+  stream.last += 100_000
+  await end.passes(stream.store('task'))
+  await end.forgetOld(4)
+  expect(anchors()).toEqual([100_010])
+})
+
+test('a new anchor is stored every thousand messages, though later ones are known', async () => {
+  const stream = new Stream()
+  const end = new StreamEnd(
+    jetstreamOf(stream, async () => undefined),
+    'tasks',
+    ANCHOR,
+  )
+  expect(await end.haveAnchor()).toBe(true)
+  expect(await end.haveAnchor()).toBe(false)
+  for (let count = 0; count < 5_000; count++) {
+    const sequence = stream.store('task')
+    end.know(sequence)
+    await end.passes(sequence - 1)
+  }
+  expect(stream.anchorsStored).toBeGreaterThanOrEqual(4)
+  expect(stream.anchorsStored).toBeLessThanOrEqual(6)
 })
