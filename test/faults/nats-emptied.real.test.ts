@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { connect } from '@nats-io/transport-node'
 import { expect, test } from 'vitest'
 import { sleep, systemClock } from '../../packages/forebay/src/clock.ts'
+import type { Claim } from '../../packages/forebay/src/backends/queue-service.ts'
 import { haveNats } from '../servers/nats.ts'
 import { afterwards, claimOne, drain, insist, newFolder, open, startServer, task } from './nats-scene.ts'
 
@@ -97,6 +98,33 @@ if (haveNats('emptied queues of nats:')) {
     const again = await operator(server.port)
     expect(await again.lastOf(tasks)).toBeGreaterThanOrEqual(last + 40)
     for (let waited = 0; (await queue.depth()).inFlight > 0 && waited < 50; waited++) await sleep(systemClock, 100)
+    expect(await queue.depth()).toMatchObject({ ready: 0, delayed: 0, inFlight: 0, dead: 0 })
+  })
+
+  test('a server that was killed and counts removed tasks as there loses none of the others', async () => {
+    const folder = newFolder()
+    const server = await startServer('', folder)
+    const queue = await open(server.port, { timeoutMs: 1_000 })
+    const { tasks } = await operator(server.port)
+    const index = join(folder, 'store/jetstream/$G/streams', tasks, 'msgs/1.idx')
+    const ids = Array.from({ length: 40 }, (_, count) => `task-${count}`)
+    await queue.push(ids.map((id) => task(id)))
+    const [first, second, ...others] = await queue.claim({ max: 5, leaseMs: 60_000, waitMs: 5_000 })
+    const complete = (claims: readonly (Claim | undefined)[]) =>
+      queue.settle(claims.map((claim) => ({ claim: claim as Claim, outcome: 'complete' })))
+    // Servers of 2.9 write down what they removed at most every half second, and rely on it if nothing was stored since.
+    await sleep(systemClock, 700)
+    await complete([second])
+    const isWritten = existsSync(index)
+    if (isWritten) copyFileSync(index, join(folder, 'saved.idx'))
+    await complete(others)
+    await server.stop('SIGKILL')
+    if (isWritten) copyFileSync(join(folder, 'saved.idx'), index)
+    await server.start()
+    await insist(() => queue.push([task('between')]))
+    expect(await complete([first])).toEqual([{ status: 'settled' }])
+    await queue.push([task('last')])
+    expect((await drain(queue)).sort()).toEqual([...ids.slice(5), 'between', 'last'].sort())
     expect(await queue.depth()).toMatchObject({ ready: 0, delayed: 0, inFlight: 0, dead: 0 })
   })
 }
