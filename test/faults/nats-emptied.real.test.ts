@@ -27,7 +27,7 @@ async function operator(port: number) {
     const answer = await api<{ error?: unknown }>(`STREAM.MSG.GET.${stream}`, { seq })
     return answer.error === undefined
   }
-  return { tasks, lastOf, keepsItsLast }
+  return { api, tasks, lastOf, keepsItsLast }
 }
 
 const FAILURE = { attempt: 1, at: 0, code: 'Error', message: 'once more' }
@@ -126,5 +126,23 @@ if (haveNats('emptied queues of nats:')) {
     await queue.push([task('last')])
     expect((await drain(queue)).sort()).toEqual([...ids.slice(5), 'between', 'last'].sort())
     expect(await queue.depth()).toMatchObject({ ready: 0, delayed: 0, inFlight: 0, dead: 0 })
+  })
+
+  test('a consumer that a killed server lets wait for what is gone is told of it', async () => {
+    const server = await startServer()
+    const queue = await open(server.port, { timeoutMs: 1_000 })
+    await queue.push(['a', 'b', 'c'].map((id) => task(id)))
+    expect(await queue.claim({ max: 2, leaseMs: 60_000, waitMs: 5_000 })).toHaveLength(2)
+    const before = await operator(server.port)
+    // As if they had been completed, and the server had lost that its consumer knows.
+    for (const seq of [2, 3]) await before.api(`STREAM.MSG.DELETE.${before.tasks}`, { seq })
+    await server.stop('SIGKILL')
+    await server.start()
+    await insist(() => queue.depth())
+    const { api, tasks } = await operator(server.port)
+    const waitsFor = async () =>
+      (await api<{ num_ack_pending: number }>(`CONSUMER.INFO.${tasks}.ready`)).num_ack_pending
+    while ((await waitsFor()) > 0) await sleep(systemClock, 20)
+    expect(await drain(queue)).toEqual(['c'])
   })
 }

@@ -13,6 +13,8 @@ export interface Counts {
   readonly bytes: number
   /** Versions from this sequence on were not yet handed to anybody. */
   readonly nextReady: number
+  /** Versions up to this one are done with, for the consumer. */
+  readonly doneUpTo: number
 }
 
 /**
@@ -42,6 +44,7 @@ export async function countTasks(streams: Streams, tasksEnd: StreamEnd, laterEnd
     dead: deadLetters,
     bytes: tasks.state.bytes,
     nextReady: consumer.delivered.stream_seq + 1,
+    doneUpTo: consumer.ack_floor.stream_seq,
   }
 }
 

@@ -97,6 +97,12 @@ export class JetStream {
     await this.#desk.ask(ackSubject, '+ACK')
   }
 
+  /** Takes a message that is gone from those that the consumer waits for to be done with. */
+  doneWithGone(stream: string, consumer: string, sequence: number): void {
+    // As a delivery's subject, with a consumer's sequence that none has.
+    this.#desk.tell(`$JS.ACK.${stream}.${consumer}.1.${sequence}.0.0.0`, '+ACK')
+  }
+
   /** The consumer delivers the message again after `delayMs`, if not told otherwise by then. */
   deliverAgain(ackSubject: string, delayMs: number): void {
     this.#desk.tell(ackSubject, again(delayMs))

@@ -109,9 +109,8 @@ export async function openNats(options: NatsOptions = {}): Promise<NatsQueueServ
     const cells = new SharedCells(jetstream, store.names, store.time, clock, random)
     await store.time.now()
     await anchorNewStream(store, clock)
-    const service = new NatsQueueService({ store, cells, clock, queue, capabilities, release })
-    desk.onReconnect(() => store.reconnected())
-    return service
+    const onReconnect = (listener: () => void) => desk.onReconnect(listener)
+    return new NatsQueueService({ store, cells, clock, queue, capabilities, onReconnect, release })
   } catch (thrown) {
     await release()
     throw fromNats(thrown)
@@ -124,6 +123,7 @@ interface Opened {
   readonly clock: Clock
   readonly queue: string
   readonly capabilities: Capabilities
+  readonly onReconnect: (listener: () => void) => void
   /** Lets go of the connection. */
   readonly release: () => Promise<void>
 }
@@ -148,7 +148,7 @@ export class NatsQueueService implements QueueService {
   /** Tasks were lost, and nobody was told yet. */
   #loss: ForebayError | undefined
 
-  constructor({ store, cells, clock, queue, capabilities, release }: Opened) {
+  constructor({ store, cells, clock, queue, capabilities, onReconnect, release }: Opened) {
     this.capabilities = capabilities
     this.#store = store
     this.#cells = cells
@@ -164,6 +164,10 @@ export class NatsQueueService implements QueueService {
     this.#dueNotes = new DueNotes(store, clock, () => this.#restore())
     this.#dead = new StoredDeadLetters(store)
     this.#patrol = new Patrol(store, clock)
+    onReconnect(() => {
+      store.reconnected()
+      this.#patrol.serverIsBack()
+    })
     void this.#dueNotes.run()
     void this.#patrol.run()
   }

@@ -232,6 +232,13 @@ export class Store {
     await this.#jetstream.done(ackSubject)
   }
 
+  /** Tells the consumer of the tasks of versions that are gone. */
+  finishGone(from: number, to: number): void {
+    for (let sequence = from; sequence <= to; sequence++) {
+      this.#jetstream.doneWithGone(this.tasksStream, READY, sequence)
+    }
+  }
+
   /** A grant whose version is gone. */
   retire(grant: number): void {
     this.#oldGrants.add(grant)

@@ -48,6 +48,7 @@ export interface ConsumerInfo {
   readonly num_ack_pending: number
   readonly num_pending: number
   readonly delivered: { readonly stream_seq: number }
+  readonly ack_floor: { readonly stream_seq: number }
 }
 
 /** The stream of the tasks, as it was found. */
