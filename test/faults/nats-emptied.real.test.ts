@@ -136,6 +136,8 @@ if (haveNats('emptied queues of nats:')) {
     const before = await operator(server.port)
     // As if they had been completed, and the server had lost that its consumer knows.
     for (const seq of [2, 3]) await before.api(`STREAM.MSG.DELETE.${before.tasks}`, { seq })
+    // It writes down what was handed out a moment later.
+    await sleep(systemClock, 1_000)
     await server.stop('SIGKILL')
     await server.start()
     await insist(() => queue.depth())

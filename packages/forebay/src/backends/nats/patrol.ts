@@ -10,6 +10,7 @@ import type { Store, StoredGrant } from './store.ts'
 import { readyAtOf, successorOf, type Version } from './task-record.ts'
 
 const EVERY_MS = 60_000
+const SOON_MS = 500
 
 /** Nobody's for so long: whoever was to grant it has not. */
 const SUSPECT_MS = 30_000
@@ -44,7 +45,8 @@ export class Patrol {
   async run(): Promise<void> {
     while (!this.#ended) {
       const healed = await this.round().catch(() => 0)
-      if (healed === 0 && !this.#ended) await this.#pause.for(EVERY_MS)
+      // A server that has just come back may not answer yet.
+      if (healed === 0 && !this.#ended) await this.#pause.for(this.#isAfterRestart ? SOON_MS : EVERY_MS)
     }
   }
 
