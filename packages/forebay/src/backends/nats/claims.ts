@@ -84,11 +84,12 @@ export class Claims {
       if (leftMs > 0) waiting.park()
       if (waiting.isAnswered) return
       try {
+        waiting.isShort = false
         const { brought, why } = await this.#call(waiting, Math.min(leftMs, LONGEST_CALL_MS))
         // The server is silent about calls to a consumer that is gone, too.
         if (why === 'silent' && brought === 0) await this.#store.checkReady()
-        // There may be more; of what came some was perhaps nothing to grant.
-        const isMore = why === 'silent' || why === 'early' || (why === 'full' && waiting.hasSome)
+        // There may be more.
+        const isMore = why === 'silent' || why === 'early' || (why === 'full' && waiting.isShort && waiting.hasSome)
         if (isMore && waiting.hasRoom) continue
         waiting.callEnded()
         if (waiting.isAnswered) return
@@ -137,12 +138,13 @@ export class Claims {
     await this.#store.giveBack(delivery.ackSubject).catch(() => undefined)
   }
 
-  async #grant(delivery: Called, { waiter }: WaitingClaim): Promise<Claim | undefined> {
+  async #grant(delivery: Called, waiting: WaitingClaim): Promise<Claim | undefined> {
     const { ackSubject, calledAt, sequence, storedAt } = delivery
     const version = { record: await this.#recordOf(delivery), sequence, storedAt }
-    const { leaseMs } = waiter.request
+    const { leaseMs } = waiting.waiter.request
     if (version.record.kind === 'ready') return this.#leases.grant({ version, ackSubject }, leaseMs, calledAt)
-    if (version.record.kind !== 'anchor') await this.#store.noteMet(version)
+    if (version.record.kind === 'anchor') waiting.isShort = true
+    else await this.#store.noteMet(version)
     await this.#store.finish(ackSubject)
     return undefined
   }
