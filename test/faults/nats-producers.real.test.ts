@@ -16,7 +16,8 @@ async function dedupIds(port: number): Promise<DedupIds> {
   afterwards(() => connection.close())
   const jetstream = new JetStream(new RequestDesk(connection, natsPackage, systemClock, 5_000))
   const names = new QueueNames('forebay', 'orders')
-  return new DedupIds(jetstream, names, new ServerTime(systemClock, jetstream, names.marksStream, names.clock))
+  const time = new ServerTime(systemClock, jetstream, names.marksStream, names.clock)
+  return new DedupIds(jetstream, names, time, async () => expect.unreachable('Nothing is released here.'))
 }
 
 if (haveNats('producers of nats: that die, compete or are refused')) {

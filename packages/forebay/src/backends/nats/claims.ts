@@ -79,14 +79,18 @@ export class Claims {
 
   async #callUntilAnswered(waiting: WaitingClaim, until: number): Promise<void> {
     for (let restored = 0, refusals = 0; !waiting.isAnswered; ) {
-      const leftMs = until - this.#clock.monotonic()
+      // Who has some does not wait for more.
+      const leftMs = waiting.hasSome ? 0 : until - this.#clock.monotonic()
       if (leftMs > 0) waiting.park()
       if (waiting.isAnswered) return
       try {
+        waiting.isShort = false
         const { brought, why } = await this.#call(waiting, Math.min(leftMs, LONGEST_CALL_MS))
         // The server is silent about calls to a consumer that is gone, too.
         if (why === 'silent' && brought === 0) await this.#store.checkReady()
-        if ((why === 'silent' || why === 'early') && waiting.hasRoom) continue
+        // There may be more.
+        const isMore = why === 'silent' || why === 'early' || (why === 'full' && waiting.isShort && waiting.hasSome)
+        if (isMore && waiting.hasRoom) continue
         waiting.callEnded()
         if (waiting.isAnswered) return
         const isOver = brought === 0 && leftMs <= 0
@@ -134,12 +138,13 @@ export class Claims {
     await this.#store.giveBack(delivery.ackSubject).catch(() => undefined)
   }
 
-  async #grant(delivery: Called, { waiter }: WaitingClaim): Promise<Claim | undefined> {
+  async #grant(delivery: Called, waiting: WaitingClaim): Promise<Claim | undefined> {
     const { ackSubject, calledAt, sequence, storedAt } = delivery
     const version = { record: await this.#recordOf(delivery), sequence, storedAt }
-    const { leaseMs } = waiter.request
+    const { leaseMs } = waiting.waiter.request
     if (version.record.kind === 'ready') return this.#leases.grant({ version, ackSubject }, leaseMs, calledAt)
-    await this.#store.noteMet(version)
+    if (version.record.kind === 'anchor') waiting.isShort = true
+    else await this.#store.noteMet(version)
     await this.#store.finish(ackSubject)
     return undefined
   }

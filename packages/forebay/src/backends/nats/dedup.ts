@@ -44,11 +44,18 @@ export class DedupIds {
   readonly #jetstream: JetStream
   readonly #names: QueueNames
   readonly #time: ServerTime
+  readonly #forgetMark: (sequence: number) => Promise<void>
 
-  constructor(jetstream: JetStream, names: QueueNames, time: ServerTime) {
+  constructor(
+    jetstream: JetStream,
+    names: QueueNames,
+    time: ServerTime,
+    forgetMark: (sequence: number) => Promise<void>,
+  ) {
     this.#jetstream = jetstream
     this.#names = names
     this.#time = time
+    this.#forgetMark = forgetMark
   }
 
   /** Stores the record of a task's dedup id, unless there is one within its window. */
@@ -85,7 +92,7 @@ export class DedupIds {
 
   /** The task was refused. */
   async release({ sequence }: DedupRef): Promise<void> {
-    await this.#jetstream.forget(this.#names.marksStream, sequence)
+    await this.#forgetMark(sequence)
   }
 
   async #isConfirmed({ hash, sequence }: DedupRef): Promise<boolean> {

@@ -25,6 +25,12 @@ interface Note {
   readonly dueAt: number
 }
 
+/** It stands at the end of the notes (stream-end.ts). */
+interface Anchor {
+  readonly version?: undefined
+  readonly dueAt?: undefined
+}
+
 export class DueNotes {
   readonly #store: Store
   readonly #clock: Clock
@@ -86,7 +92,8 @@ export class DueNotes {
   }
 
   async #handle({ ackSubject, data, sequence }: Delivery): Promise<void> {
-    const { version: noted, dueAt } = JSON.parse(Buffer.from(data).toString()) as Note
+    const { version: noted, dueAt } = JSON.parse(Buffer.from(data).toString()) as Note | Anchor
+    if (noted === undefined) return this.#store.finish(ackSubject)
     const { now } = await this.#store.time.now()
     if (dueAt > now) return this.#store.lookAgain(ackSubject, dueAt - now)
     const version = await this.#store.versionAt(noted)

@@ -37,6 +37,11 @@ export class JetStream {
     this.#desk = desk
   }
 
+  /** Names the run of the server: after a restart it is another one. */
+  get run(): string {
+    return this.#desk.serverId
+  }
+
   askLeader(): void {
     this.#asksLeader = true
   }
@@ -90,6 +95,12 @@ export class JetStream {
   /** The message is done with, for its consumer; resolves when the consumer knows. */
   async done(ackSubject: string): Promise<void> {
     await this.#desk.ask(ackSubject, '+ACK')
+  }
+
+  /** Takes a message that is gone from those that the consumer waits for to be done with. */
+  doneWithGone(stream: string, consumer: string, sequence: number): void {
+    // As a delivery's subject, with a consumer's sequence that none has.
+    this.#desk.tell(`$JS.ACK.${stream}.${consumer}.1.${sequence}.0.0.0`, '+ACK')
   }
 
   /** The consumer delivers the message again after `delayMs`, if not told otherwise by then. */

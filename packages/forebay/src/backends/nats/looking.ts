@@ -2,7 +2,8 @@
 
 import type { TaskId } from '../../task.ts'
 import type { Depth, FoundTask } from '../queue-service.ts'
-import type { Counts, Store } from './store.ts'
+import type { Counts } from './counts.ts'
+import type { Store } from './store.ts'
 import { readyAtOf, storedTaskOf, type Version } from './task-record.ts'
 import { inWindows } from './windows.ts'
 

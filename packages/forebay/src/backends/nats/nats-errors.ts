@@ -49,11 +49,16 @@ export function isGone(thrown: unknown): boolean {
 const FULL =
   /no space left|insufficient (storage |memory )?resources|resource limits exceeded|maximum (bytes|messages) exceeded/i
 
+/** There is no room for a message. */
+export function isFull(thrown: unknown): thrown is JetStreamError {
+  return thrown instanceof JetStreamError && FULL.test(thrown.message)
+}
+
 export function fromNats(thrown: unknown): ForebayError {
   if (thrown instanceof ForebayError) return thrown
   const says = messageOf(thrown)
   const details = { cause: thrown }
-  if (thrown instanceof JetStreamError && FULL.test(says)) {
+  if (isFull(thrown)) {
     return new ForebayError('DISK_FULL', `The NATS server has no space left (${says}); nothing was stored.`, details)
   }
   if (isGone(thrown)) {

@@ -30,6 +30,7 @@ import { DueNotes } from './due-notes.ts'
 import { JetStream } from './jetstream.ts'
 import { Leases } from './leases.ts'
 import { depth, find } from './looking.ts'
+import { anchorNewStream } from './first-anchor.ts'
 import { fromNats, isGone } from './nats-errors.ts'
 import { loadNatsPackage } from './nats-package.ts'
 import { Patrol } from './patrol.ts'
@@ -107,9 +108,9 @@ export async function openNats(options: NatsOptions = {}): Promise<NatsQueueServ
     const store = new Store(jetstream, streams, tasks, clock)
     const cells = new SharedCells(jetstream, store.names, store.time, clock, random)
     await store.time.now()
-    const service = new NatsQueueService({ store, cells, clock, queue, capabilities, release })
-    desk.onReconnect(() => store.time.forget())
-    return service
+    await anchorNewStream(store, clock)
+    const onReconnect = (listener: () => void) => desk.onReconnect(listener)
+    return new NatsQueueService({ store, cells, clock, queue, capabilities, onReconnect, release })
   } catch (thrown) {
     await release()
     throw fromNats(thrown)
@@ -122,6 +123,7 @@ interface Opened {
   readonly clock: Clock
   readonly queue: string
   readonly capabilities: Capabilities
+  readonly onReconnect: (listener: () => void) => void
   /** Lets go of the connection. */
   readonly release: () => Promise<void>
 }
@@ -146,7 +148,7 @@ export class NatsQueueService implements QueueService {
   /** Tasks were lost, and nobody was told yet. */
   #loss: ForebayError | undefined
 
-  constructor({ store, cells, clock, queue, capabilities, release }: Opened) {
+  constructor({ store, cells, clock, queue, capabilities, onReconnect, release }: Opened) {
     this.capabilities = capabilities
     this.#store = store
     this.#cells = cells
@@ -162,6 +164,10 @@ export class NatsQueueService implements QueueService {
     this.#dueNotes = new DueNotes(store, clock, () => this.#restore())
     this.#dead = new StoredDeadLetters(store)
     this.#patrol = new Patrol(store, clock)
+    onReconnect(() => {
+      store.reconnected()
+      this.#patrol.serverIsBack()
+    })
     void this.#dueNotes.run()
     void this.#patrol.run()
   }

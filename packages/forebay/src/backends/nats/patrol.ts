@@ -10,12 +10,16 @@ import type { Store, StoredGrant } from './store.ts'
 import { readyAtOf, successorOf, type Version } from './task-record.ts'
 
 const EVERY_MS = 60_000
+const SOON_MS = 500
 
 /** Nobody's for so long: whoever was to grant it has not. */
 const SUSPECT_MS = 30_000
 
 /** A suspicion is dropped if the version is not met again. */
 const FORGET_MS = 600_000
+
+/** More versions than these before the last one that was handed out are not told to be gone. */
+const MOST_GONE = 50_000
 
 /** So many versions at a time; where something was amiss, the next ones follow at once. */
 const ROUND = 200
@@ -28,6 +32,8 @@ export class Patrol {
   /** Versions that are nobody's, and since when, by our monotonic clock. */
   readonly #suspects = new Map<number, number>()
   #next = 1
+  /** Since the server is back the walk has not come to its end. */
+  #isAfterRestart = false
 
   constructor(store: Store, clock: Clock) {
     this.#store = store
@@ -39,7 +45,8 @@ export class Patrol {
   async run(): Promise<void> {
     while (!this.#ended) {
       const healed = await this.round().catch(() => 0)
-      if (healed === 0 && !this.#ended) await this.#pause.for(EVERY_MS)
+      // A server that has just come back may not answer yet.
+      if (healed === 0 && !this.#ended) await this.#pause.for(this.#isAfterRestart ? SOON_MS : EVERY_MS)
     }
   }
 
@@ -49,6 +56,15 @@ export class Patrol {
     this.#pause.cut()
   }
 
+  /**
+   * A server that was killed forgets what its consumer was told last. It offers what is gone again and again, each time in the
+   * place of something that is there; so it is told once more.
+   */
+  serverIsBack(): void {
+    this.#isAfterRestart = true
+    this.hurry()
+  }
+
   close(): void {
     this.#ended = true
     this.#pause.cut()
@@ -56,11 +72,17 @@ export class Patrol {
 
   /** Resolves with how many versions were put right. */
   async round(): Promise<number> {
-    const { nextReady } = await this.#store.counts()
-    let healed = 0
+    const { nextReady, doneUpTo } = await this.#store.counts()
+    let healed = this.#isAfterRestart ? 1 : 0
     for (let looked = 0; looked < ROUND && !this.#ended; looked++) {
       const version = await this.#store.nextVersion(this.#next)
-      if (!version || version.sequence >= nextReady) {
+      const isOver = !version || version.sequence >= nextReady
+      if (this.#isAfterRestart) {
+        const from = Math.max(this.#next, doneUpTo + 1, nextReady - MOST_GONE)
+        this.#store.finishGone(from, (isOver ? nextReady : version.sequence) - 1)
+        if (isOver) this.#isAfterRestart = false
+      }
+      if (isOver) {
         this.#beginAgain()
         break
       }
@@ -79,6 +101,10 @@ export class Patrol {
   /** Whether something was put right. */
   async #look(version: Version): Promise<boolean> {
     const { record, sequence } = version
+    if (record.kind === 'anchor') {
+      await this.#store.forgetOldAnchor(sequence)
+      return false
+    }
     if (record.kind !== 'ready') return this.#store.noteMet(version)
     const grant = await this.#store.grantOf(sequence)
     const { now, error } = await this.#store.time.now()

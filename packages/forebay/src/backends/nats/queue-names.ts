@@ -8,6 +8,8 @@
  *                                 PREFIX.QUEUE.u|c.HASH         a dedup id, and that its task came to be
  *                                 PREFIX.QUEUE.r.ID, .s.CELL, .k   a kept result, a cell of the shared state, the clock
  *
+ * All but that of the dead also hold an anchor at their end (stream-end.ts), where no ID, SEQUENCE or CELL is: under `=`.
+ *
  * The stream of the tasks has a name of its own each time that it is made, and an era, so that no sequence number of one
  * that was deleted is ever taken for one of its successor.
  */
@@ -65,6 +67,18 @@ export class QueueNames {
 
   get allDead(): string {
     return `${this.#subject}.d.*.*`
+  }
+
+  get tasksAnchor(): string {
+    return `${this.#subject}.t.=`
+  }
+
+  get laterAnchor(): string {
+    return `${this.#subject}.l.=.=`
+  }
+
+  get marksAnchor(): string {
+    return `${this.#subject}.s.=`
   }
 
   /** @param era Of the stream of the tasks. */

@@ -65,6 +65,11 @@ export class RequestDesk {
     return this.#connection.info?.version ?? '0.0.0'
   }
 
+  /** Another one after each start of a server. */
+  get serverId(): string {
+    return this.#connection.info?.server_id ?? ''
+  }
+
   /** Calls it when a lost connection is there again. */
   onReconnect(listener: () => void): void {
     this.#onReconnect.add(listener)

@@ -8,10 +8,12 @@
  * - A task ends by *removing* its version: only one can.
  * - A version is acted upon only after the one that it came from is removed. So none ever comes back.
  *
- * Redeliveries and notes only say where to look. What counts is what is stored.
+ * Redeliveries and notes only say where to look. What counts is what is stored. No stream that a sequence names something of
+ * is ever emptied (stream-end.ts), except that of the dead letters' notes, which are made again when they are missed.
  */
 
 import type { Clock } from '../../clock.ts'
+import { type Counts, countTasks } from './counts.ts'
 import { DedupIds } from './dedup.ts'
 import type { JetStream, StoredMessage } from './jetstream.ts'
 import { isOutrun } from './nats-errors.ts'
@@ -20,8 +22,9 @@ import { LATER, type QueueNames, READY } from './queue-names.ts'
 import { KeptResults } from './kept-results.ts'
 import type { Listener } from './request-desk.ts'
 import { ServerTime } from './server-time.ts'
+import { StreamEnd } from './stream-end.ts'
 import type { Streams, TasksStream } from './streams.ts'
-import { decodeRecord, encodeRecord, readyAtOf, type TaskRecord, type Version } from './task-record.ts'
+import { encodeRecord, readyAtOf, type TaskRecord, type Version, versionOf } from './task-record.ts'
 
 /** The lease of a version. */
 export interface Grant {
@@ -41,17 +44,6 @@ export interface DeadNote {
   readonly version: number
 }
 
-export interface Counts {
-  readonly live: number
-  readonly ready: number
-  readonly delayed: number
-  readonly inFlight: number
-  readonly dead: number
-  readonly bytes: number
-  /** Versions from this sequence on were not yet handed to anybody. */
-  readonly nextReady: number
-}
-
 export class Store {
   readonly names: QueueNames
   readonly time: ServerTime
@@ -60,6 +52,9 @@ export class Store {
   readonly #jetstream: JetStream
   readonly #oldGrants: OldGrants
   readonly #streams: Streams
+  readonly #laterEnd: StreamEnd
+  readonly #marksEnd: StreamEnd
+  #tasksEnd: StreamEnd
   #tasks: TasksStream
 
   constructor(jetstream: JetStream, streams: Streams, tasks: TasksStream, clock: Clock) {
@@ -68,10 +63,15 @@ export class Store {
     this.#tasks = tasks
     this.names = streams.names
     this.time = new ServerTime(clock, jetstream, this.names.marksStream, this.names.clock)
-    this.dedup = new DedupIds(jetstream, this.names, this.time)
-    this.#oldGrants = new OldGrants(clock, async (sequence) => {
+    this.#tasksEnd = this.#endOf(tasks)
+    this.#laterEnd = new StreamEnd(jetstream, this.names.laterStream, this.names.laterAnchor)
+    this.#marksEnd = new StreamEnd(jetstream, this.names.marksStream, this.names.marksAnchor)
+    const forgetMark = async (sequence: number) => {
+      await this.#marksEnd.passes(sequence)
       await jetstream.forget(this.names.marksStream, sequence)
-    })
+    }
+    this.dedup = new DedupIds(jetstream, this.names, this.time, forgetMark)
+    this.#oldGrants = new OldGrants(clock, forgetMark)
     this.results = new KeptResults(jetstream, this.names, this.time)
   }
 
@@ -83,30 +83,46 @@ export class Store {
   async restore(): Promise<boolean> {
     const before = this.#tasks.name
     this.#tasks = await this.#streams.ensure()
+    this.#tasksEnd = this.#endOf(this.#tasks)
+    for (const end of [this.#laterEnd, this.#marksEnd]) end.forget()
     return this.#tasks.name !== before
+  }
+
+  /** Whether the stream of the tasks had to be given one. */
+  haveAnchor(): Promise<boolean> {
+    return this.#tasksEnd.haveAnchor()
+  }
+
+  async forgetOldAnchor(sequence: number): Promise<void> {
+    await this.#tasksEnd.forgetOld(sequence)
+  }
+
+  /** The server may be another one, or have lost something. */
+  reconnected(): void {
+    this.time.forget()
+    for (const end of [this.#tasksEnd, this.#laterEnd, this.#marksEnd]) end.forget()
   }
 
   /** Stores the first version of a task; undefined if its id is taken. */
   begin(record: TaskRecord): Promise<number | undefined> {
-    const expected = { lastSequence: 0, stream: this.tasksStream }
-    return this.#unlessOutrun(this.#jetstream.publish(this.names.task(record.id), encodeRecord(record), expected))
+    return this.#storeAfter(0, record)
   }
 
   /** Stores the successor; undefined if the version is no longer the last one of its task. */
   async supersede(version: Version, successor: TaskRecord): Promise<number | undefined> {
     await this.removePrevious(version)
-    const expected = { lastSequence: version.sequence, stream: this.tasksStream }
-    const subject = this.names.task(successor.id)
-    return this.#unlessOutrun(this.#jetstream.publish(subject, encodeRecord(successor), expected))
+    return this.#storeAfter(version.sequence, successor)
   }
 
   /** Whether it was there. */
-  remove(sequence: number): Promise<boolean> {
+  async remove(sequence: number): Promise<boolean> {
+    await this.#tasksEnd.passes(sequence)
     return this.#jetstream.remove(this.tasksStream, sequence)
   }
 
   /** Before anything is done about a version. */
-  async removePrevious({ record: { previous } }: Version): Promise<void> {
+  async removePrevious({ sequence, record: { previous } }: Version): Promise<void> {
+    this.#tasksEnd.know(sequence)
     if (previous !== undefined) await this.remove(previous)
   }
 
@@ -133,21 +149,29 @@ export class Store {
    * Stores the grant of a version: its first one with `last` 0, else in the place of the one with that sequence. Answers its
    * sequence; undefined if another one is there.
    */
-  grant(version: number, grant: Grant, last: number): Promise<number | undefined> {
+  async grant(version: number, grant: Grant, last: number): Promise<number | undefined> {
     const subject = this.names.grant(this.#tasks.era, version)
-    return this.#unlessOutrun(this.#jetstream.publish(subject, JSON.stringify(grant), { lastSequence: last }))
+    const stored = await this.#unlessOutrun(
+      this.#jetstream.publish(subject, JSON.stringify(grant), { lastSequence: last }),
+    )
+    this.#marksEnd.know(stored ?? 0)
+    return stored
   }
 
   async grantOf(version: number): Promise<StoredGrant | undefined> {
     const message = await this.#jetstream.last(this.names.marksStream, this.names.grant(this.#tasks.era, version))
-    return message && { ...jsonOf<Grant>(message), sequence: message.sequence, storedAt: message.storedAt }
+    if (!message) return undefined
+    const { data, sequence, storedAt } = message
+    return { ...(JSON.parse(Buffer.from(data).toString()) as Grant), sequence, storedAt }
   }
 
   /** The version is to be looked at when it is due. If there is a note already, that one stays; whether this one was stored. */
   async noteLater(version: number, dueAt: number): Promise<boolean> {
     const subject = this.names.later(this.#tasks.era, version)
     const note = JSON.stringify({ version, dueAt })
-    return (await this.#unlessOutrun(this.#jetstream.publish(subject, note, { lastSequence: 0 }))) !== undefined
+    const stored = await this.#unlessOutrun(this.#jetstream.publish(subject, note, { lastSequence: 0 }))
+    this.#laterEnd.know(stored ?? 0)
+    return stored !== undefined
   }
 
   /** The same for a dead one. */
@@ -173,6 +197,7 @@ export class Store {
   }
 
   async removeLaterNote(note: number): Promise<void> {
+    await this.#laterEnd.passes(note)
     await this.#jetstream.remove(this.names.laterStream, note)
   }
 
@@ -205,6 +230,13 @@ export class Store {
   /** Tells the consumer that a version or a note is done with. */
   async finish(ackSubject: string): Promise<void> {
     await this.#jetstream.done(ackSubject)
+  }
+
+  /** Tells the consumer of the tasks of versions that are gone. */
+  finishGone(from: number, to: number): void {
+    for (let sequence = from; sequence <= to; sequence++) {
+      this.#jetstream.doneWithGone(this.tasksStream, READY, sequence)
+    }
   }
 
   /** A grant whose version is gone. */
@@ -248,33 +280,29 @@ export class Store {
     await this.#streams.consumerInfo(this.names.laterStream, LATER)
   }
 
-  /** How many tasks there are in each state, and the bytes that they take in the store. */
-  async counts(): Promise<Counts> {
-    const [tasks, later, dead, consumer] = await Promise.all([
-      this.#streams.info(this.tasksStream),
-      this.#streams.info(this.names.laterStream),
-      this.#streams.info(this.names.deadStream),
-      this.#streams.consumerInfo(this.tasksStream, READY),
-    ])
-    // The four are not of one moment, and a crash of the server may leave the consumer with more than there is.
-    const live = Math.max(0, tasks.state.messages - dead.state.messages)
-    const delayed = Math.min(later.state.messages, live)
-    const inFlight = Math.min(consumer.num_ack_pending, live - delayed)
-    return {
-      live,
-      ready: live - delayed - inFlight,
-      delayed,
-      inFlight,
-      dead: dead.state.messages,
-      bytes: tasks.state.bytes,
-      nextReady: consumer.delivered.stream_seq + 1,
-    }
+  counts(): Promise<Counts> {
+    return countTasks(this.#streams, this.#tasksEnd, this.#laterEnd)
   }
 
   /** A note of another era is about nothing. */
   #versionNoted(message: StoredMessage): number {
     const [era, sequence] = message.subject.split('.').slice(-2)
     return era === this.#tasks.era ? Number(sequence) : 0
+  }
+
+  /** Stores a version of a task, if the one with sequence `last` is its last one. */
+  async #storeAfter(last: number, record: TaskRecord): Promise<number | undefined> {
+    const expected = { lastSequence: last, stream: this.tasksStream }
+    const storing = this.#jetstream.publish(this.names.task(record.id), encodeRecord(record), expected)
+    const stored = await this.#unlessOutrun(storing)
+    this.#tasksEnd.know(stored ?? 0)
+    return stored
+  }
+
+  #endOf({ name, lastSequence }: TasksStream): StreamEnd {
+    const end = new StreamEnd(this.#jetstream, name, this.names.tasksAnchor)
+    end.know(lastSequence)
+    return end
   }
 
   async #unlessOutrun(storing: Promise<number>): Promise<number | undefined> {
@@ -285,13 +313,4 @@ export class Store {
       throw thrown
     }
   }
-}
-
-function versionOf(message: StoredMessage | undefined): Version | undefined {
-  if (!message) return undefined
-  return { record: decodeRecord(message.data), sequence: message.sequence, storedAt: message.storedAt }
-}
-
-export function jsonOf<Value>({ data }: { readonly data: Uint8Array }): Value {
-  return JSON.parse(Buffer.from(data).toString()) as Value
 }

@@ -37,13 +37,18 @@ interface StreamConfig {
 export interface StreamInfo {
   readonly config: StreamConfig
   readonly created: string
-  readonly state: { readonly messages: number; readonly bytes: number; readonly last_seq: number }
+  readonly state: {
+    readonly bytes: number
+    readonly last_seq: number
+    readonly num_subjects?: number
+  }
 }
 
 export interface ConsumerInfo {
   readonly num_ack_pending: number
   readonly num_pending: number
   readonly delivered: { readonly stream_seq: number }
+  readonly ack_floor: { readonly stream_seq: number }
 }
 
 /** The stream of the tasks, as it was found. */
@@ -51,6 +56,8 @@ export interface TasksStream {
   readonly name: string
   readonly era: string
   readonly replicas: number
+  /** When it was found. */
+  readonly lastSequence: number
 }
 
 export class Streams {
@@ -141,7 +148,7 @@ export class Streams {
     return this.#jetstream.api(`STREAM.CREATE.${config.name}`, config)
   }
 
-  #checked({ config, created }: StreamInfo, wanted?: StreamConfig): TasksStream {
+  #checked({ config, created, state }: StreamInfo, wanted?: StreamConfig): TasksStream {
     const { name, num_replicas: replicas } = config
     const faults = [
       config.retention !== 'limits' && `its retention is "${config.retention}" and must be "limits"`,
@@ -156,7 +163,7 @@ export class Streams {
       const message = `The stream ${name} can't keep the queue's tasks: ${faults.join(', ')}. Nothing was done.`
       throw new ForebayError('UNSUPPORTED', message)
     }
-    return { name, era: BigInt(created.replace(/\D/g, '')).toString(36), replicas }
+    return { name, era: BigInt(created.replace(/\D/g, '')).toString(36), replicas, lastSequence: state.last_seq }
   }
 
   async #ensureConsumer(stream: string, consumer: string): Promise<void> {

@@ -6,10 +6,11 @@
 import { ForebayError } from '../../errors.ts'
 import { type DeadReason, type FailedAttempt, TASK_BOUNDS } from '../../task.ts'
 import type { NewTask, StoredTask } from '../queue-service.ts'
+import type { StoredMessage } from './jetstream.ts'
 
 interface Facts {
-  /** `ready`: may be granted. `delayed`: becomes ready when it is due. `dead`: a dead letter. */
-  readonly kind: 'ready' | 'delayed' | 'dead'
+  /** `ready`: may be granted. `delayed`: becomes ready when it is due. `dead`: a dead letter. `anchor`: no task (stream-end.ts). */
+  readonly kind: 'ready' | 'delayed' | 'dead' | 'anchor'
   readonly id: string
   readonly type: string
   readonly priority: number
@@ -64,6 +65,11 @@ export function decodeRecord(data: Uint8Array): TaskRecord {
     const message = 'A message in the stream of the tasks is no task: somebody else wrote it. It was left as it is.'
     throw new ForebayError('BACKEND_CORRUPT', message, { cause })
   }
+}
+
+export function versionOf(message: StoredMessage | undefined): Version | undefined {
+  if (!message) return undefined
+  return { record: decodeRecord(message.data), sequence: message.sequence, storedAt: message.storedAt }
 }
 
 export function recordOf(task: NewTask, dedup: Facts['dedup']): TaskRecord {

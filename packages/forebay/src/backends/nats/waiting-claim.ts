@@ -32,6 +32,13 @@ export class WaitingClaim {
     return this.room > 0
   }
 
+  /** An anchor came in the place of a task. */
+  isShort = false
+
+  get hasSome(): boolean {
+    return this.#granted.length > 0
+  }
+
   /** From here on its wait may end, until something comes. */
   park(): void {
     this.#parked = true
