@@ -145,5 +145,5 @@ if (haveNats('kill -9 of the nats server and of consumers')) {
     // What is passed over is little.
     expect(repeated.size).toBeLessThan(KILLS * 8)
     expect(history.completed.size).toBeGreaterThan(KILLS * 10)
-  })
+  }, 120_000)
 }
