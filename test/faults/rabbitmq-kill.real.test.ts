@@ -17,7 +17,7 @@ import { afterwards, open, proxied, until } from './rabbitmq/scene.ts'
 const KILLS = 50
 /** The server is killed after so many of them: starting it takes seconds. */
 const SERVER_AT = [7, 33]
-const BETWEEN_MS = 500
+const BETWEEN_MS = 300
 /** One consumer has so many tasks at a time. */
 const IN_FLIGHT = 10
 const CONSUMERS = 3
