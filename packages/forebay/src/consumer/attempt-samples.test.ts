@@ -18,12 +18,8 @@ function noted() {
     started: (at: number) => void starts.push(at - began),
     ended: (sample: AttemptSample) => void samples.push(sample),
   }
-  const attempt = new AttemptSamples({
-    clock,
-    concurrency,
-    inFlight: () => 3,
-    onHold: (delayMs) => void holds.push(delayMs),
-  })
+  const onHold = (delayMs: number) => void holds.push(delayMs)
+  const attempt = new AttemptSamples({ clock, concurrency, inFlight: () => 3, onHold }, began)
   return { clock, began, starts, samples, holds, attempt }
 }
 
@@ -97,7 +93,7 @@ describe('what an attempt tells its limit', () => {
           )
           for (const { refusals, callMs, waitMs, quietMs } of works) {
             const inFlight = () => concurrency.limit
-            const attempt = new AttemptSamples({ clock, concurrency, inFlight, onHold: () => {} })
+            const attempt = new AttemptSamples({ clock, concurrency, inFlight, onHold: () => {} }, clock.monotonic())
             for (let call = 0; call < refusals; call++) {
               void clock.advance(callMs)
               attempt.report({ result: 'refused', latencyMs: callMs, retryAfterMs: quietMs })

@@ -32,24 +32,25 @@ export class AttemptSamples {
   #reportedAt: number | undefined
   #isOver = false
 
-  /** The attempt begins. */
-  constructor(options: AttemptSamplesOptions) {
+  /** The attempt begins. @param now By the monotonic clock. */
+  constructor(options: AttemptSamplesOptions, now: number) {
     this.#options = options
-    this.#startedAt = options.clock.monotonic()
-    options.concurrency.started(this.#startedAt)
+    this.#startedAt = now
+    options.concurrency.started(now)
   }
 
   /** A call that is over. What comes after the attempt's end is too late: its slot is free. @throws ForebayError INVALID_OPTION. */
   report(call: CallReport): void {
     check(call)
     if (this.#isOver) return
-    const { clock, concurrency, onHold } = this.#options
+    const { clock, concurrency, inFlight, onHold } = this.#options
     const at = clock.monotonic()
     const { result, latencyMs = at - (this.#reportedAt ?? this.#startedAt), retryAfterMs = 0 } = call
     const quietMs = result === 'refused' ? retryAfterMs : 0
     // The first call is the start that was told already; each further one is one more.
     if (this.#reportedAt !== undefined) concurrency.started(at)
-    this.#tell({ startedAt: this.#reportedAt === undefined ? this.#startedAt : at, at, result, latencyMs, quietMs })
+    const startedAt = this.#reportedAt === undefined ? this.#startedAt : at
+    concurrency.ended({ startedAt, at, result, latencyMs, quietMs, inFlight: inFlight() })
     this.#reportedAt = at
     if (quietMs > 0) onHold(quietMs)
   }
@@ -57,13 +58,10 @@ export class AttemptSamples {
   /** The attempt is over. @param quietMs Which its outcome asks for; 0: none. @returns How long it took. */
   end(result: AttemptSample['result'], quietMs: number): number {
     this.#isOver = true
-    const at = this.#options.clock.monotonic()
-    if (this.#reportedAt === undefined) this.#tell({ startedAt: this.#startedAt, at, result, quietMs })
-    return at - this.#startedAt
-  }
-
-  #tell(sample: Omit<AttemptSample, 'inFlight'>): void {
-    this.#options.concurrency.ended({ ...sample, inFlight: this.#options.inFlight() })
+    const { clock, concurrency, inFlight } = this.#options
+    const [at, startedAt] = [clock.monotonic(), this.#startedAt]
+    if (this.#reportedAt === undefined) concurrency.ended({ startedAt, at, result, quietMs, inFlight: inFlight() })
+    return at - startedAt
   }
 }
 

@@ -6,23 +6,23 @@
  * It decides how the attempt ended and says so as settlements; storing them and telling about them are the consumer's.
  */
 
-import type { Claim, Settlement } from '../backends/queue-service.ts'
-import type { Clock } from '../clock.ts'
+import type { Claim } from '../backends/queue-service.ts'
+import type { CancelTimer, Clock } from '../clock.ts'
 import { ForebayError, messageOf } from '../errors.ts'
 import { fullJitter } from '../flow/backoff.ts'
+import type { BreakerCall } from '../flow/breaker.ts'
 import type { LoadLevelingQueue } from '../queue/load-leveling-queue.ts'
 import { parseTask, readTask, type TaskOf, type TaskTypes } from '../queue/task-types.ts'
 import type { RandomSource } from '../random.ts'
 import { type DeadReason, type FailedAttempt, TASK_BOUNDS } from '../task.ts'
-import { withAbortGrace } from './abort-grace.ts'
-import type { CallReport, HandlerContext, HandlerReturn, Work } from './handler.ts'
+import { ABORT_GRACE_MS } from './abort-grace.ts'
+import { AttemptContext, type AttemptSide } from './attempt-context.ts'
+import { AttemptSamples } from './attempt-samples.ts'
+import type { Ending } from './ending.ts'
+import type { HandlerReturn, Work } from './handler.ts'
+import type { Held } from './held-tasks.ts'
 import { LazyAbort } from './lazy-abort.ts'
 import type { Limits } from './options.ts'
-
-/** How an attempt at a task ended; `outcome` is what the consumer stores. */
-export type Ending = { readonly holdMs?: number; readonly result?: unknown } & DistributiveOmit<Settlement, 'claim'>
-
-type DistributiveOmit<Union, Key extends PropertyKey> = Union extends unknown ? Omit<Union, Key> : never
 
 export interface AttemptSettings {
   readonly limits: Limits
@@ -44,32 +44,53 @@ export function endWithoutRunning(claim: Claim, { limits, clock }: AttemptSettin
 
 type Read<Types extends TaskTypes> = { readonly task: TaskOf<Types> } | { readonly ending: Ending }
 
-/** What an attempt can do for its handler that is not its own to do. */
-export interface AttemptSide {
-  extend(ms: number): Promise<void>
-  charge(cost: number): void
-  report(call: CallReport): void
-  /** Calls `onLate` in `ms`; returns what lifts the limit. */
-  limitTime(ms: number, onLate: () => void): () => void
-}
-
 export class Attempt<Types extends TaskTypes> {
-  readonly #claims: readonly Claim[]
+  readonly held: readonly Held[]
+  /** Its handler is done, and its outcomes are on their way. */
+  isSettling = false
+  readonly samples: AttemptSamples
+  /** What the circuit breaker gave for it. */
+  call: BreakerCall | undefined
+  /** In the bag of those that are under way. */
+  place = -1
+  #lateAt: number
   readonly #abort = new LazyAbort()
   #releaseOnAbort = false
   readonly #settings: AttemptSettings
   readonly #side: AttemptSide
+  /** Ends the wait for the handler; undefined before it begins. */
+  #giveUp: ((reason: unknown) => void) | undefined
+  #cancelGrace: CancelTimer | undefined
 
-  /** @param claims At least one. */
-  constructor(claims: readonly Claim[], settings: AttemptSettings, side: AttemptSide) {
-    this.#claims = claims
+  /** @param held At least one. @param now By the monotonic clock. */
+  constructor(held: readonly Held[], settings: AttemptSettings, side: AttemptSide, now: number) {
+    this.held = held
     this.#settings = settings
     this.#side = side
+    this.samples = new AttemptSamples(side.samples, now)
+    this.#lateAt = now + settings.limits.timeoutMs
   }
 
-  /** Tells the handler to end, with the reason. */
+  /** When its time is over, by the monotonic clock; Infinity afterwards. */
+  get lateAt(): number {
+    return this.#lateAt
+  }
+
+  /** Whether the leases of all its tasks are lost. */
+  get isLost(): boolean {
+    return this.held.every(({ lost }) => lost)
+  }
+
+  /** Its time is over. */
+  late(): void {
+    this.#lateAt = Number.POSITIVE_INFINITY
+    const { timeoutMs } = this.#settings.limits
+    this.abort(new ForebayError('TASK_TIMEOUT', `The attempt was not done after ${timeoutMs} ms.`))
+  }
+
+  /** Tells the handler to end, with the reason; nobody waits for it longer than the grace. */
   abort(reason: ForebayError): void {
-    this.#abort.abort(reason)
+    if (this.#abort.abort(reason)) this.#beginGrace()
   }
 
   /** Tells the handler to end because the consumer stops: if it does not complete now, the tasks go back unharmed. */
@@ -78,75 +99,66 @@ export class Attempt<Types extends TaskTypes> {
     this.abort(new ForebayError('QUEUE_CLOSED', 'The consumer stops; the task goes back to the queue.'))
   }
 
-  /** Runs the handler to an end; one ending a claim, in their order. Never rejects. */
-  async run(queue: LoadLevelingQueue<Types>, work: Work<Types>): Promise<Ending[]> {
-    const read = queue.types
-      ? await Promise.all(this.#claims.map((claim) => this.#checked(queue.types, claim)))
-      : this.#claims.map((claim) => this.#parsed(claim))
-    const tasks = read.flatMap((one) => ('task' in one ? [one.task] : []))
-    const returned = tasks.length > 0 ? await this.#returned(tasks, work) : []
-    let next = 0
-    return read.map((one, index) => {
-      if ('ending' in one) return one.ending
-      const claim = this.#claims[index] as Claim
-      return 'thrown' in returned ? this.#failed(claim, returned.thrown) : this.#ending(claim, returned[next++])
-    })
-  }
-
-  #parsed(claim: Claim): Read<Types> {
+  /** Runs the handler to an end; one ending a task, in their order. Never rejects. */
+  async run({ types }: LoadLevelingQueue<Types>, work: Work<Types>): Promise<readonly Ending[]> {
+    const read = types ? await Promise.all(this.held.map((one) => this.#checked(types, one))) : this.#parsed()
+    const tasks: TaskOf<Types>[] = []
+    for (const one of read) if ('task' in one) tasks.push(one.task)
+    if (tasks.length === 0) return this.#endings(read, [])
     try {
-      return { task: parseTask<Types>(claim.task) }
+      return this.#endings(read, work.returnsOf(await this.#handled(tasks, work), tasks.length))
     } catch (thrown) {
-      return { ending: this.#dead(claim, 'unreadable', thrown) }
-    }
-  }
-
-  async #checked(types: Types | undefined, claim: Claim): Promise<Read<Types>> {
-    try {
-      return { task: await readTask<Types>(types, claim.task) }
-    } catch (thrown) {
-      return { ending: this.#dead(claim, 'unreadable', thrown) }
-    }
-  }
-
-  async #returned(
-    tasks: readonly TaskOf<Types>[],
-    work: Work<Types>,
-  ): Promise<readonly HandlerReturn[] | { readonly thrown: unknown }> {
-    const attempt = (this.#claims[0] as Claim).task.attempts
-    const { extend, charge, report } = this.#side
-    const abort = this.#abort
-    const context: HandlerContext = {
-      get signal() {
-        return abort.signal
-      },
-      attempt,
-      extend,
-      charge,
-      report,
-    }
-    try {
-      return await this.#withinTime(() => work.run(tasks, context))
-    } catch (thrown) {
-      return { thrown }
-    }
-  }
-
-  /** Settles as `work` does, or when its time is over and it does not obey. */
-  async #withinTime<Result>(work: () => Promise<Result>): Promise<Result> {
-    const { clock, limits } = this.#settings
-    const liftLimit = this.#side.limitTime(limits.timeoutMs, () => {
-      this.abort(new ForebayError('TASK_TIMEOUT', `The attempt was not done after ${limits.timeoutMs} ms.`))
-    })
-    try {
-      // An asynchronous schema may have taken so long that the attempt is told to end before its handler begins.
-      return await withAbortGrace(clock, this.#abort, work)
+      return read.map((one, index) => ('ending' in one ? one.ending : this.#failed(this.held[index] as Held, thrown)))
     } finally {
-      liftLimit()
+      this.#lateAt = Number.POSITIVE_INFINITY
+      this.#cancelGrace?.()
     }
   }
 
-  #ending(claim: Claim, returned: HandlerReturn): Ending {
+  /** Settles as the handler does, or rejects when it was told to end and its grace is over. */
+  #handled(tasks: readonly TaskOf<Types>[], work: Work<Types>): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      this.#giveUp = reject
+      // An asynchronous schema may have taken so long that the attempt is told to end before its handler begins.
+      if (this.#abort.aborted) this.#beginGrace()
+      const context = new AttemptContext(this.held, this.#abort, this.samples, this.#side)
+      Promise.resolve(work.handle(tasks, context)).then(resolve, reject)
+    })
+  }
+
+  #beginGrace(): void {
+    const { clock } = this.#settings
+    const { reason } = this.#abort
+    if (this.#giveUp) this.#cancelGrace = clock.after(ABORT_GRACE_MS, () => this.#giveUp?.(reason))
+  }
+
+  #parsed(): Read<Types>[] {
+    return this.held.map((one) => {
+      try {
+        return { task: parseTask<Types>(one.claim.task) }
+      } catch (thrown) {
+        return { ending: this.#dead(one, 'unreadable', thrown) }
+      }
+    })
+  }
+
+  async #checked(types: Types, one: Held): Promise<Read<Types>> {
+    try {
+      return { task: await readTask<Types>(types, one.claim.task) }
+    } catch (thrown) {
+      return { ending: this.#dead(one, 'unreadable', thrown) }
+    }
+  }
+
+  /** @param returns Of those that could be read. */
+  #endings(read: readonly Read<Types>[], returns: readonly HandlerReturn[]): Ending[] {
+    let next = 0
+    return read.map((one, index) =>
+      'ending' in one ? one.ending : this.#ending(this.held[index] as Held, returns[next++]),
+    )
+  }
+
+  #ending(one: Held, returned: HandlerReturn): Ending {
     if (!returned) return this.#completed(undefined)
     switch (returned.outcome) {
       case 'complete':
@@ -158,12 +170,12 @@ export class Attempt<Types extends TaskTypes> {
           ...(returned.holdStarts && { holdMs: returned.delayMs }),
         }
       case 'dead':
-        return this.#dead(claim, 'refused', new Error(returned.reason))
+        return this.#dead(one, 'refused', new Error(returned.reason))
       case 'retry':
-        return this.#retryOrDead(claim, new Error(returned.reason), returned.delayMs)
+        return this.#retryOrDead(one, new Error(returned.reason), returned.delayMs)
       default:
         return this.#failed(
-          claim,
+          one,
           new TypeError(`The handler returned ${JSON.stringify(returned)}, which is no outcome`),
         )
     }
@@ -175,22 +187,22 @@ export class Attempt<Types extends TaskTypes> {
     return { outcome: 'complete', result, keep: { result: JSON.stringify(result) ?? 'null', keepMs: keepResultsMs } }
   }
 
-  #failed(claim: Claim, thrown: unknown): Ending {
+  #failed(one: Held, thrown: unknown): Ending {
     if (this.#releaseOnAbort) return { outcome: 'release', delayMs: 0 }
     const { limits, random } = this.#settings
     // A handler that obeyed its signal throws what its client made of it; the reason is what happened.
     const cause = this.#abort.aborted ? this.#abort.reason : thrown
-    return this.#retryOrDead(claim, cause, fullJitter(claim.task.attempts, random.next(), limits.backoff))
+    return this.#retryOrDead(one, cause, fullJitter(one.claim.task.attempts, random.next(), limits.backoff))
   }
 
-  #retryOrDead(claim: Claim, thrown: unknown, delayMs: number): Ending {
-    const { attempts } = claim.task
-    if (attempts >= this.#settings.limits.maxAttempts) return this.#dead(claim, 'attempts-exhausted', thrown)
+  #retryOrDead(one: Held, thrown: unknown, delayMs: number): Ending {
+    const { attempts } = one.claim.task
+    if (attempts >= this.#settings.limits.maxAttempts) return this.#dead(one, 'attempts-exhausted', thrown)
     return { outcome: 'retry', delayMs, failure: failureOf(thrown, attempts, this.#settings.clock) }
   }
 
-  #dead(claim: Claim, reason: DeadReason, thrown: unknown): Ending {
-    return { outcome: 'dead', reason, failure: failureOf(thrown, claim.task.attempts, this.#settings.clock) }
+  #dead(one: Held, reason: DeadReason, thrown: unknown): Ending {
+    return { outcome: 'dead', reason, failure: failureOf(thrown, one.claim.task.attempts, this.#settings.clock) }
   }
 }
 

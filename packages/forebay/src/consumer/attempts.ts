@@ -2,30 +2,31 @@
  * The attempts of a consumer, from their start to their stored outcomes: it keeps their leases alive, tells those who learn
  * from them, stores how they ended and tells about it. When one starts is not its matter.
  *
- *     #running     attempts whose handler runs
- *     #settling    attempts that are over, until their outcomes are stored
- *     #releasing   settlements of tasks that did not run
+ *     #underWay     attempts, from their start until their outcomes are stored
+ *     #settling     so many of them are over already
+ *     #releasing    so many tasks go back, or end, that did not run
  *
  * The next attempt may begin while outcomes are still on their way, so that the flow does not wait for the engine's round
  * trip. Not without bound (`MOST_SETTLING`): an engine that stores nothing slows the flow down instead of repeating effects.
  */
 
-import type { Claim, QueueService, Settlement } from '../backends/queue-service.ts'
+import type { QueueService, StoredTask } from '../backends/queue-service.ts'
 import type { Clock } from '../clock.ts'
 import { ForebayError } from '../errors.ts'
 import type { Emitter } from '../events.ts'
-import type { BreakerCall } from '../flow/breaker.ts'
 import type { LoadLevelingQueue } from '../queue/load-leveling-queue.ts'
 import type { TaskTypes } from '../queue/task-types.ts'
 import type { RandomSource } from '../random.ts'
 import { ABORT_GRACE_MS } from './abort-grace.ts'
-import { Attempt, type AttemptSettings, type Ending, endWithoutRunning } from './attempt.ts'
-import { AttemptSamples } from './attempt-samples.ts'
+import { Attempt, type AttemptSettings, endWithoutRunning } from './attempt.ts'
+import type { AttemptSide } from './attempt-context.ts'
+import { Bag } from './bag.ts'
 import type { Circuit } from './circuit.ts'
 import { type Concurrency, verdictOfAll } from './concurrency.ts'
 import { Deadlines } from './deadlines.ts'
+import { type Ending, holdMsOf } from './ending.ts'
 import type { ConsumerEvents } from './events.ts'
-import type { CallReport, Work } from './handler.ts'
+import type { Work } from './handler.ts'
 import { Heartbeat, type Lease } from './heartbeat.ts'
 import type { Held } from './held-tasks.ts'
 import { Settler } from './settler.ts'
@@ -56,43 +57,42 @@ const MOST_SETTLING = 256
 /** How much a new duration weighs in their mean. */
 const DURATION_WEIGHT = 0.1
 
-interface Running<Types extends TaskTypes> {
-  readonly attempt: Attempt<Types>
-  readonly held: readonly Held[]
-  done: Promise<void>
-}
-
 export class Attempts<Types extends TaskTypes> {
   readonly #options: AttemptsOptions<Types>
   readonly #heartbeat: Heartbeat
   readonly #settler: Settler
   readonly #deadlines: Deadlines
-  readonly #limitTime = (ms: number, onLate: () => void) => this.#deadlines.limit(ms, onLate)
-  readonly #running = new Set<Running<Types>>()
-  readonly #settling = new Set<Running<Types>>()
-  readonly #releasing = new Set<Promise<unknown>>()
+  readonly #side: AttemptSide
+  readonly #underWay = new Bag<Attempt<Types>>()
+  #settling = 0
+  #releasing = 0
+  /** Who waits until nothing is under way. */
+  #onIdle: (() => void) | undefined
   /** Gives up settling: aborted when a stop has run out of time. */
   #giveUp = new AbortController()
   #meanMs: number | undefined
 
   constructor(options: AttemptsOptions<Types>) {
     this.#options = options
-    const { service, clock, random, leaseMs, events } = options
+    const { service, clock, random, leaseMs, events, concurrency, onCharge, onHold } = options
     const onError = (error: ForebayError, retryInMs: number) => events.emit('error', { error, retryInMs })
     const onLost = (lease: Lease) => this.#leaseLost(lease)
-    this.#heartbeat = new Heartbeat(service, clock, leaseMs, { onLost, onError })
-    this.#deadlines = new Deadlines(clock)
+    const leases = () => this.#underWay.all().flatMap(({ held }) => held)
+    this.#heartbeat = new Heartbeat({ service, clock, leaseMs, leases, onLost, onError })
+    this.#deadlines = new Deadlines(clock, () => this.#underWay.all())
     this.#settler = new Settler(service, clock, random, onError)
+    const samples = { clock, concurrency, inFlight: () => this.size, onHold }
+    this.#side = { extend: (held, ms) => this.#heartbeat.extend(held, ms), charge: onCharge, samples }
   }
 
   /** How many run now. */
   get size(): number {
-    return this.#running.size
+    return this.#underWay.size - this.#settling
   }
 
   /** How many more may begin before outcomes must be stored. */
   get room(): number {
-    return MOST_SETTLING - this.#settling.size
+    return MOST_SETTLING - this.#settling
   }
 
   /** How long attempts took of late, ms; undefined before the first has ended. */
@@ -108,38 +108,28 @@ export class Attempts<Types extends TaskTypes> {
   /** Ends a claim that must not run; whether it was one. */
   endedWithoutRunning(held: Held): boolean {
     const ending = endWithoutRunning(held.claim, this.#options.settings())
-    if (ending) this.#track(this.#finish(held, ending, 0))
+    if (ending) void this.#endUnstarted(held, ending)
     return ending !== undefined
   }
 
   /** Gives a claim back that has not started. */
   release(held: Held): void {
-    this.#track(this.#finish(held, { outcome: 'release', delayMs: 0 }, 0))
+    void this.#endUnstarted(held, { outcome: 'release', delayMs: 0 })
   }
 
   start(held: readonly Held[]): void {
-    const { settings, onCharge, onHold, clock, concurrency, circuit, events } = this.#options
-    const leases = held.map(({ lease }) => lease)
-    const claims = held.map(({ claim }) => claim)
-    const extend = (ms: number) => this.#heartbeat.extend(leases, ms)
-    const samples = new AttemptSamples({ clock, concurrency, inFlight: () => this.#running.size, onHold })
-    const report = (call: CallReport) => samples.report(call)
-    const attempt = new Attempt<Types>(claims, settings(), {
-      extend,
-      charge: onCharge,
-      report,
-      limitTime: this.#limitTime,
-    })
-    for (const lease of leases) this.#heartbeat.keep(lease)
-    // In the set before it begins: a turn that its start sets off must count it.
-    const running: Running<Types> = { attempt, held, done: Promise.resolve() }
-    this.#running.add(running)
-    const call = circuit.start()
+    const { settings, clock, circuit, events } = this.#options
     const now = clock.monotonic()
+    const attempt = new Attempt<Types>(held, settings(), this.#side, now)
+    // In the bag before it begins: a turn that its start sets off must count it.
+    this.#underWay.add(attempt)
+    this.#heartbeat.begin()
+    this.#deadlines.begun(attempt, now)
+    attempt.call = circuit.start()
     for (const { claim, since } of held) {
       events.emit('started', { task: claim.task, waitedMs: claim.waitedMs, heldMs: now - since })
     }
-    running.done = this.#run(running, samples, call)
+    void this.#run(attempt)
   }
 
   /** Lets what runs finish for up to `graceMs`, then tells it to end and releases what has not. */
@@ -147,39 +137,46 @@ export class Attempts<Types extends TaskTypes> {
     const { clock } = this.#options
     const idle = this.#idle()
     if (!(await within(clock, graceMs, idle))) {
-      for (const { attempt } of this.#running) attempt.giveBack()
+      for (const attempt of this.#underWay.all()) if (!attempt.isSettling) attempt.giveBack()
       // A second grace: the first for handlers that do not obey their signal, the other for their outcomes to be stored.
       if (!(await within(clock, 2 * ABORT_GRACE_MS, idle))) this.#giveUp.abort()
     }
     await idle
     this.#deadlines.rest()
+    this.#heartbeat.end()
   }
 
-  async #idle(): Promise<void> {
-    while (this.#running.size > 0 || this.#settling.size > 0 || this.#releasing.size > 0) {
-      const attempts = [...this.#running, ...this.#settling]
-      await Promise.all([...this.#releasing, ...attempts.map(({ done }) => done)])
-    }
+  #idle(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onIdle = resolve
+      this.#left()
+    })
   }
 
-  async #run(running: Running<Types>, samples: AttemptSamples, call: BreakerCall | undefined): Promise<void> {
+  /** Something is under way no more. */
+  #left(): void {
+    if (this.#onIdle && this.#underWay.size === 0 && this.#releasing === 0) this.#onIdle()
+  }
+
+  async #run(attempt: Attempt<Types>): Promise<void> {
     const { queue, work, circuit, onHold, onEnd } = this.#options
-    const { attempt, held } = running
+    const { held } = attempt
     const ended = await attempt.run(queue, work)
-    const tookMs = samples.end(verdictOfAll(ended), holdMsOf(ended))
-    const isLost = held.every(({ lease }) => lease.lost)
-    const endings = circuit.end(call, ended, isLost, tookMs)
+    const tookMs = attempt.samples.end(verdictOfAll(ended), holdMsOf(ended))
+    const endings = circuit.end(attempt.call, ended, attempt.isLost, tookMs)
     const holdMs = holdMsOf(endings)
     if (holdMs > 0) onHold(holdMs)
     this.#learn(tookMs)
-    this.#running.delete(running)
-    this.#settling.add(running)
+    attempt.isSettling = true
+    this.#settling++
     const settle = (one: Held, index: number) => this.#settle(one, endings[index] as Ending, tookMs)
     const settled = held.length === 1 ? settle(held[0] as Held, 0) : Promise.all(held.map(settle))
     onEnd()
     await settled
-    this.#settling.delete(running)
+    this.#settling--
+    this.#underWay.delete(attempt)
     onEnd()
+    this.#left()
   }
 
   #learn(durationMs: number): void {
@@ -187,22 +184,28 @@ export class Attempts<Types extends TaskTypes> {
     this.#meanMs += DURATION_WEIGHT * (durationMs - this.#meanMs)
   }
 
-  async #settle(held: Held, ending: Ending, durationMs: number): Promise<void> {
-    if (!held.lease.lost) await this.#finish(held, ending, durationMs)
-    this.#heartbeat.drop(held.lease)
-  }
-
   /** Stores an ending, then tells about it. */
-  async #finish({ claim, lease }: Held, ending: Ending, durationMs: number): Promise<void> {
-    const { holdMs: _, result: __, ...outcome } = ending
-    const settlement = (current: Lease) => ({ ...outcome, claim: current.claim }) as Settlement
-    const settled = await this.#settler.settle(lease, settlement, this.#giveUp.signal)
-    if (settled === 'settled') return this.#tell(claim, ending, durationMs)
-    if (!lease.lost) this.#options.events.emit('leaseLost', { task: claim.task })
-    lease.lost = true
+  async #settle(held: Held, ending: Ending, durationMs: number): Promise<void> {
+    const { task } = held.claim
+    if (!held.lost) {
+      const settled = await this.#settler.settle(held, ending, this.#giveUp.signal)
+      if (settled === 'settled') this.#tell(task, ending, durationMs)
+      else {
+        if (!held.lost) this.#options.events.emit('leaseLost', { task })
+        held.lost = true
+      }
+    }
+    held.over = true
   }
 
-  #tell({ task }: Claim, ending: Ending, durationMs: number): void {
+  async #endUnstarted(held: Held, ending: Ending): Promise<void> {
+    this.#releasing++
+    await this.#settle(held, ending, 0)
+    this.#releasing--
+    this.#left()
+  }
+
+  #tell(task: StoredTask, ending: Ending, durationMs: number): void {
     const { events } = this.#options
     if (ending.outcome === 'complete') events.emit('completed', { task, durationMs, result: ending.result })
     else if (ending.outcome === 'expire') events.emit('expired', { task })
@@ -214,26 +217,16 @@ export class Attempts<Types extends TaskTypes> {
     }
   }
 
-  #track(work: Promise<void>): void {
-    this.#releasing.add(work)
-    void work.finally(() => {
-      this.#releasing.delete(work)
-    })
-  }
-
   #leaseLost(lease: Lease): void {
-    for (const { attempt, held } of [...this.#running, ...this.#settling]) {
-      const lost = held.find((one) => one.lease === lease)
+    for (const attempt of this.#underWay.all()) {
+      const { held } = attempt
+      const lost = held.find((one) => one === lease)
       if (!lost) continue
       const { task } = lost.claim
       const message = `The lease of task ${task.id} was lost; another consumer may have it.`
       // A batch goes on for the sake of its other tasks.
-      if (held.every((one) => one.lease.lost)) attempt.abort(new ForebayError('LEASE_LOST', message))
+      if (attempt.isLost) attempt.abort(new ForebayError('LEASE_LOST', message))
       this.#options.events.emit('leaseLost', { task })
     }
   }
-}
-
-function holdMsOf(endings: readonly Ending[]): number {
-  return Math.max(...endings.map((ending) => ending.holdMs ?? 0))
 }

@@ -12,7 +12,7 @@
 import type { Clock } from '../clock.ts'
 import { Breaker, type BreakerCall, type BreakerState, type CallResult } from '../flow/breaker.ts'
 import type { RandomSource } from '../random.ts'
-import type { Ending } from './attempt.ts'
+import type { Ending } from './ending.ts'
 import { type BreakerOptions, breakerSettings } from './options.ts'
 
 /** Why a consumer that runs starts nothing. */

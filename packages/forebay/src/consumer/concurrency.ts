@@ -3,7 +3,7 @@
 import { AdaptiveLimit } from '../flow/adaptive-limit.ts'
 import { AimdLimit } from '../flow/aimd-limit.ts'
 import type { AttemptSample, ConcurrencyLimit, LimitBounds, LimitChange } from '../flow/concurrency-limit.ts'
-import type { Ending } from './attempt.ts'
+import type { Ending } from './ending.ts'
 
 export interface LearningOptions {
   /** At least so many at once. Default 1. */

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { VirtualClock } from '../clock.ts'
 import { Alarm } from './alarm.ts'
-import { Deadlines } from './deadlines.ts'
+import { Deadlines, type Timed } from './deadlines.ts'
 
 it('an alarm rings at its time, earlier if that is moved nearer, and early at most once if it moves away', async () => {
   const clock = new VirtualClock()
@@ -22,30 +22,44 @@ it('an alarm rings at its time, earlier if that is moved nearer, and early at mo
   expect(clock.nextDue).toBeUndefined()
 })
 
-it('each limit falls due at its own time, whatever the order in which they were set', async () => {
+function house() {
   const clock = new VirtualClock()
-  const deadlines = new Deadlines(clock)
-  const late: string[] = []
-  const note = (name: string) => () => late.push(`${name} ${clock.monotonic()}`)
-  deadlines.limit(300, note('a'))
-  deadlines.limit(100, note('b'))
-  deadlines.limit(200, note('c'))
+  const [late, underWay]: [string[], Timed[]] = [[], []]
+  const deadlines = new Deadlines(clock, () => underWay)
+  const begin = (name: string, ms: number) => {
+    const timed = {
+      lateAt: clock.monotonic() + ms,
+      late() {
+        timed.lateAt = Number.POSITIVE_INFINITY
+        late.push(`${name} ${clock.monotonic()}`)
+      },
+    }
+    underWay.push(timed)
+    deadlines.begun(timed, clock.monotonic())
+    return timed
+  }
+  return { clock, deadlines, late, begin }
+}
+
+it('each limit falls due once, at its own time, whatever the order in which they were set', async () => {
+  const { clock, late, begin } = house()
+  begin('a', 300)
+  begin('b', 100)
+  begin('c', 200)
   await clock.advance(1_000)
   expect(late).toEqual(['b 100', 'c 200', 'a 300'])
+  expect(clock.nextDue).toBeUndefined()
 })
 
 it('a lifted limit never falls due, and when nothing runs no timer is left', async () => {
-  const clock = new VirtualClock()
-  const deadlines = new Deadlines(clock)
-  const late: number[] = []
-  const lift = deadlines.limit(100, () => late.push(1))
-  deadlines.limit(50, () => late.push(2))
-  lift()
+  const { clock, deadlines, late, begin } = house()
+  begin('lifted', 100).lateAt = Number.POSITIVE_INFINITY
+  begin('b', 50)
   await clock.advance(60)
-  expect(late).toEqual([2])
-  deadlines.limit(500, () => late.push(3))()
+  expect(late).toEqual(['b 50'])
+  begin('c', 500)
   deadlines.rest()
   expect(clock.nextDue).toBeUndefined()
   await clock.advance(1_000)
-  expect(late).toEqual([2])
+  expect(late).toEqual(['b 50'])
 })

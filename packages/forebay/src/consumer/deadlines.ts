@@ -3,45 +3,42 @@
 import type { Clock } from '../clock.ts'
 import { Alarm } from './alarm.ts'
 
-interface Deadline {
-  readonly at: number
-  readonly onLate: () => void
+/** What has a time limit. */
+export interface Timed {
+  /** By the monotonic clock; Infinity: it has none, or it is over. */
+  readonly lateAt: number
+  /** Its time is over. It has no limit any more. */
+  late(): void
 }
 
 export class Deadlines {
   readonly #clock: Clock
   readonly #alarm: Alarm
-  readonly #pending = new Set<Deadline>()
+  readonly #underWay: () => readonly Timed[]
 
-  constructor(clock: Clock) {
+  /** @param underWay What has a limit now. */
+  constructor(clock: Clock, underWay: () => readonly Timed[]) {
     this.#clock = clock
     this.#alarm = new Alarm(clock, () => this.#ring())
+    this.#underWay = underWay
   }
 
-  /** Calls `onLate` in `ms`; returns what lifts the limit. */
-  limit(ms: number, onLate: () => void): () => void {
-    const now = this.#clock.monotonic()
-    const deadline = { at: now + ms, onLate }
-    this.#pending.add(deadline)
-    this.#alarm.set(deadline.at, now)
-    return () => this.#pending.delete(deadline)
+  /** One more is under way. */
+  begun({ lateAt }: Timed, now: number): void {
+    this.#alarm.set(lateAt, now)
   }
 
   /** Nothing runs any more. */
   rest(): void {
-    if (this.#pending.size === 0) this.#alarm.cancel()
+    this.#alarm.cancel()
   }
 
   #ring(): void {
     const now = this.#clock.monotonic()
     let next = Number.POSITIVE_INFINITY
-    for (const deadline of this.#pending) {
-      if (deadline.at > now) {
-        next = Math.min(next, deadline.at)
-        continue
-      }
-      this.#pending.delete(deadline)
-      deadline.onLate()
+    for (const timed of this.#underWay()) {
+      if (timed.lateAt <= now) timed.late()
+      else next = Math.min(next, timed.lateAt)
     }
     this.#alarm.set(next, now)
   }

@@ -4,25 +4,28 @@ import { ForebayError } from '../errors.ts'
 import type { TaskOf, TaskTypes } from '../queue/task-types.ts'
 import type { Outcome } from './outcome.ts'
 
-/** What a handler gets beside its task. */
-export interface HandlerContext {
+/**
+ * What a handler gets beside its task. Its signal is made when it is first asked for, so a copy must say `signal` itself, as in
+ * `{ ...context, signal: AbortSignal.any([context.signal, mine]) }`; TypeScript sees to that, because this is declared as a class.
+ */
+export declare abstract class HandlerContext {
   /** Aborts when the attempt must end: its time is over, its lease was lost, or the consumer stops. Its reason is a ForebayError. */
-  readonly signal: AbortSignal
+  abstract get signal(): AbortSignal
   /** 1 for the first attempt. */
   readonly attempt: number
   /** Keeps the task for `ms` from now, at least. The heartbeat does this by itself; call it before blocking the event loop. */
-  extend(ms: number): Promise<void>
+  readonly extend: (ms: number) => Promise<void>
   /**
    * The attempt cost so much more than the task's `cost`, such as the tokens that an answer turned out to have: a rate that
    * counts costs makes up for it before the next start.
    */
-  charge(cost: number): void
+  readonly charge: (cost: number) => void
   /**
    * Tells of each call that the attempt made, where its client repeats calls by itself: a 429 that a client retried would
    * count as a success otherwise, and raise an adaptive limit. Then the calls count for the limit, and the attempt as a whole
    * does not. `observedFetch` does it for a client that takes a `fetch`. @throws ForebayError INVALID_OPTION.
    */
-  report(call: CallReport): void
+  readonly report: (call: CallReport) => void
 }
 
 /** One call of the downstream within an attempt. */
@@ -87,25 +90,31 @@ export function batch<Types extends TaskTypes>(handle: BatchHandler<Types>, opti
 /** Tasks that wait for others to fill their batch are leased meanwhile: far shorter than a lease. */
 const LONGEST_WAIT_MS = 600_000
 
-/** A handler of either kind, as an attempt calls it: one return a task. */
+/** A handler of either kind, as an attempt calls it. */
 export interface Work<Types extends TaskTypes> {
   readonly maxTasks: number
   readonly maxWaitMs: number
-  run(tasks: readonly TaskOf<Types>[], context: HandlerContext): Promise<readonly HandlerReturn[]>
+  handle(tasks: readonly TaskOf<Types>[], context: HandlerContext): unknown
+  /** One return a task, of what `handle` came to. @throws TypeError if it is none. */
+  returnsOf(returned: unknown, tasks: number): readonly HandlerReturn[]
 }
 
 export function workOf<Types extends TaskTypes>(handler: Handler<Types> | Batch<Types>): Work<Types> {
   if (typeof handler === 'function') {
-    const run: Work<Types>['run'] = async ([task], context) => [await handler(task as TaskOf<Types>, context)]
-    return { maxTasks: 1, maxWaitMs: 0, run }
+    return {
+      maxTasks: 1,
+      maxWaitMs: 0,
+      handle: ([task], context) => handler(task as TaskOf<Types>, context),
+      returnsOf: (returned) => [returned as HandlerReturn],
+    }
   }
   const { handle, maxTasks, maxWaitMs } = handler
-  const run: Work<Types>['run'] = async (tasks, context) => {
-    const returned = await handle(tasks, context)
-    if (returned === undefined) return tasks.map(() => undefined)
-    if (Array.isArray(returned) && returned.length === tasks.length) return returned
-    const what = Array.isArray(returned) ? `${returned.length} outcomes` : JSON.stringify(returned)
-    throw new TypeError(`The batch handler returned ${what} for ${tasks.length} tasks`)
-  }
-  return { maxTasks, maxWaitMs, run }
+  return { maxTasks, maxWaitMs, handle, returnsOf: returnsOfBatch }
+}
+
+function returnsOfBatch(returned: unknown, tasks: number): readonly HandlerReturn[] {
+  if (returned === undefined) return new Array(tasks).fill(undefined)
+  if (Array.isArray(returned) && returned.length === tasks) return returned
+  const what = Array.isArray(returned) ? `${returned.length} outcomes` : JSON.stringify(returned)
+  throw new TypeError(`The batch handler returned ${what} for ${tasks} tasks`)
 }

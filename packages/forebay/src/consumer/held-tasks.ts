@@ -3,9 +3,9 @@
 import type { Claim } from '../backends/queue-service.ts'
 import type { Lease } from './heartbeat.ts'
 
-export interface Held {
+/** A task that is claimed, from its claim to its stored outcome, with its lease. */
+export interface Held extends Lease {
   readonly claim: Claim
-  readonly lease: Lease
   /** When it was claimed, by the monotonic clock. */
   readonly since: number
 }
@@ -87,5 +87,7 @@ export class HeldTasks {
 }
 
 export function costOf(held: readonly Held[]): number {
-  return held.reduce((sum, { claim }) => sum + claim.task.cost, 0)
+  let sum = 0
+  for (const { claim } of held) sum += claim.task.cost
+  return sum
 }

@@ -1,13 +1,10 @@
 /**
- * Aborts an attempt. Its signal is made only for a handler that asks for it: making one, and listening to it, costs more than all
- * the rest of a short attempt, and most handlers never look at it.
+ * Aborts an attempt. Its signal is made only for a handler that asks for it: making one costs more than all the rest of a short
+ * attempt, and most handlers never look at it.
  */
 
-import type { AbortSource } from './abort-grace.ts'
-
-export class LazyAbort implements AbortSource {
+export class LazyAbort {
   #controller: AbortController | undefined
-  #listeners: (() => void)[] = []
   #aborted = false
   #reason: unknown
 
@@ -27,21 +24,12 @@ export class LazyAbort implements AbortSource {
     return this.#controller.signal
   }
 
-  /** The first reason stands. */
-  abort(reason: unknown): void {
-    if (this.#aborted) return
+  /** The first reason stands. @returns Whether this one is the first. */
+  abort(reason: unknown): boolean {
+    if (this.#aborted) return false
     this.#aborted = true
     this.#reason = reason
     this.#controller?.abort(reason)
-    for (const listener of this.#listeners) listener()
-    this.#listeners = []
-  }
-
-  addEventListener(_: 'abort', listener: () => void): void {
-    this.#listeners.push(listener)
-  }
-
-  removeEventListener(_: 'abort', listener: () => void): void {
-    this.#listeners = this.#listeners.filter((one) => one !== listener)
+    return true
   }
 }

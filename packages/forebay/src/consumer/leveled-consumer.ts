@@ -32,7 +32,6 @@ import { Concurrency } from './concurrency.ts'
 import type { ConsumerEvents, ConsumerState } from './events.ts'
 import { Gate } from './gate.ts'
 import { type Batch, type Handler, type Work, workOf } from './handler.ts'
-import type { Lease } from './heartbeat.ts'
 import { costOf, HeldTasks } from './held-tasks.ts'
 import { compose, scopeOf } from './middleware/compose.ts'
 import { observedHandler, observerOf } from './observer.ts'
@@ -84,6 +83,11 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
   readonly #alarm: Alarm
   #cancelKeepAlive: CancelTimer = () => {}
   #stopping: Promise<void> | undefined
+  #isTurnDue = false
+  readonly #turnNow = () => {
+    this.#isTurnDue = false
+    this.#turn()
+  }
   /** Counts calls of start and stop: of two that overlap the later one wins. */
   #wish = 0
 
@@ -140,7 +144,7 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
       settings: () => ({ limits: this.#limits, keepResultsMs, clock, random }),
       onCharge: (cost) => this.#permits.charge(cost, clock.monotonic()),
       onHold: (delayMs) => this.#hold(delayMs),
-      onEnd: onTurn,
+      onEnd: () => this.#turnSoon(),
     })
     this.#gate = new Gate({
       permits: this.#permits,
@@ -150,7 +154,8 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
       slots: () => this.#slots,
     })
     const onClaims = (claims: readonly Claim[], asked: number) => {
-      for (const claim of claims) this.#receive(claim, asked)
+      const now = clock.monotonic()
+      for (const claim of claims) this.#receive(claim, asked, now)
     }
     const ask = (max: number, signal: AbortSignal) => this.#ask(max, signal)
     this.#claimer = new Claimer({ clock, random, ask, onClaims, onError, onOver: onTurn })
@@ -288,6 +293,13 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
     this.#cancelKeepAlive = this.#clock.after(KEEP_ALIVE_MS, () => this.#keepAlive())
   }
 
+  /** Attempts that end together, and outcomes that are stored together, need one turn. */
+  #turnSoon(): void {
+    if (this.#isTurnDue) return
+    this.#isTurnDue = true
+    queueMicrotask(this.#turnNow)
+  }
+
   /** The one place where starts are decided. */
   #turn(): void {
     if (this.#state === 'stopped') {
@@ -360,9 +372,8 @@ export class LeveledConsumer<Types extends TaskTypes = AnyTaskTypes> {
     return this.#queue.service.claim(perKey ? { ...request, perKey } : request)
   }
 
-  #receive(claim: Claim, asked: number): void {
-    const lease: Lease = { claim: { id: claim.id, token: claim.token }, endsAt: asked + this.#leaseMs, lost: false }
-    const held = { claim, lease, since: this.#clock.monotonic() }
+  #receive(claim: Claim, asked: number, now: number): void {
+    const held = { claim, since: now, ref: claim, endsAt: asked + this.#leaseMs, lost: false, over: false }
     if (this.#attempts.endedWithoutRunning(held)) return
     if (this.#state === 'running') this.#held.add(held)
     else this.#attempts.release(held)

@@ -120,7 +120,7 @@ describe('the consumer', () => {
       },
       [
         (next) => async (given, around) => {
-          const returned = await next(given, { ...around, attempt: 99 })
+          const returned = await next(given, { ...around, signal: around.signal, attempt: 99 })
           return returned?.outcome === 'complete' ? complete(`${returned.result} and wrapped`) : returned
         },
         (next) => (given, around) =>
