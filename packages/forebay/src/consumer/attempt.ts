@@ -174,10 +174,7 @@ export class Attempt<Types extends TaskTypes> {
       case 'retry':
         return this.#retryOrDead(one, new Error(returned.reason), returned.delayMs)
       default:
-        return this.#failed(
-          one,
-          new TypeError(`The handler returned ${JSON.stringify(returned)}, which is no outcome`),
-        )
+        return this.#failed(one, new TypeError(`The handler returned ${JSON.stringify(returned)}, which is no outcome`))
     }
   }
 
