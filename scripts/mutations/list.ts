@@ -52,6 +52,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ),
   ...of(
     'flow-limits.ts',
+    ["counts === 'tasks' ? perSecond", "counts === 'cost' ? perSecond"],
     ['nextAt = Math.max(nextAt, pacer.nextAt)', 'nextAt = Math.min(nextAt, pacer.nextAt)'],
     ['if (slot > until) break', 'if (slot >= until - 10) break'],
     ['pacer.take(slot, this.#amount(index, cost), 0)', 'pacer.take(slot, this.#amount(index, cost))'],
@@ -252,7 +253,6 @@ export const MUTATIONS: readonly Mutation[] = [
   ),
   ...of(
     'effective-rate.ts',
-    ["counts === 'tasks' ? perSecond", "counts === 'cost' ? perSecond"],
     ['(limit * 1_000) / latencyMs', '(limit * 1_000) * latencyMs'],
     ['perSecond <= pacePerSecond && perSecond <= byLimit', 'perSecond <= pacePerSecond || perSecond <= byLimit'],
     ['if (pacePerSecond <= byLimit)', 'if (pacePerSecond >= byLimit)'],

@@ -4,6 +4,7 @@ import type { Clock } from '../../clock.ts'
 import { ForebayError } from '../../errors.ts'
 import type { TaskId } from '../../task.ts'
 import { MAX_BLOB_BYTES } from '../blob-store.ts'
+import { OneAtATime } from '../one-at-a-time.ts'
 import { OpenWork } from '../open-work.ts'
 import type {
   Bounds,
@@ -16,6 +17,7 @@ import type {
   ExtendResult,
   FoundTask,
   NewTask,
+  OwnRate,
   PushResult,
   QueueService,
   Settlement,
@@ -29,7 +31,7 @@ import { DedupMarks, LONGEST_WINDOW_MS } from './dedup.ts'
 import { longestLeaseMs } from './delivery.ts'
 import { DepthGauge, MOST_COUNTED } from './depth-gauge.ts'
 import type { Inbox } from './inbox.ts'
-import { ensure, type InForce, type Level } from './leveling.ts'
+import { ensure, type InForce, type Level, MOST_PER_SECOND } from './leveling.ts'
 import { Reception } from './reception.ts'
 import { Settling } from './settling.ts'
 import { Store, type StoreOptions } from './store.ts'
@@ -55,6 +57,11 @@ export class CloudTasksQueueService implements QueueService {
   readonly backend = 'cloud-tasks'
   readonly capabilities: Capabilities
   readonly dead: DeadLetters
+  /** What is dispatched a second: `level`, as the consumers ask for it. */
+  readonly ownRate: OwnRate = {
+    mostPerSecond: MOST_PER_SECOND,
+    keep: async (perSecond) => void (await this.level({ perSecond: Math.min(perSecond, MOST_PER_SECOND) })),
+  }
   readonly #parts: CloudTasksParts
   readonly #inbox: Inbox
   readonly #clock: Clock
@@ -65,6 +72,8 @@ export class CloudTasksQueueService implements QueueService {
   readonly #gauge: DepthGauge
   readonly #room: Room
   readonly #work = new OpenWork()
+  /** Of two changes the later one's is in force. */
+  readonly #leveling = new OneAtATime()
   #level: Level
 
   constructor(parts: CloudTasksParts) {
@@ -154,12 +163,7 @@ export class CloudTasksQueueService implements QueueService {
    * @throws ForebayError `UNSUPPORTED` (beyond what Cloud Tasks has), `INVALID_OPTION`, `BACKEND_UNAVAILABLE`.
    */
   level(level: Level = {}): Promise<InForce> {
-    return this.#work.run(async () => {
-      const next = { ...this.#level, ...level }
-      const inForce = await ensure(this.#parts.main, next, this.#parts.manage)
-      this.#level = next
-      return inForce
-    })
+    return this.#work.run(() => this.#leveling.run(() => this.#bringInForce(level)))
   }
 
   /** No delivery begins until `resume`; what is held goes on. Stays so when this process ends. */
@@ -184,6 +188,13 @@ export class CloudTasksQueueService implements QueueService {
     await this.#inbox.leave(this.#reception)
     await this.#work.idle()
     await this.#parts.letGo()
+  }
+
+  async #bringInForce(level: Level): Promise<InForce> {
+    const next = { ...this.#level, ...level }
+    const inForce = await ensure(this.#parts.main, next, this.#parts.manage)
+    this.#level = next
+    return inForce
   }
 
   /** Those with a dedup id one after another: they may be each other's duplicates. */
