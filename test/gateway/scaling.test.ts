@@ -151,12 +151,13 @@ describe('the scaling signal', () => {
     expect(samples).toEqual([
       'forebay_desired_workers{queue="orders"} 0',
       'forebay_desired_workers{queue="mails"} 1',
-      'forebay_useful_workers{queue="orders"} +Inf',
-      'forebay_useful_workers{queue="mails"} +Inf',
-      'forebay_late_share{queue="orders"} 0',
-      'forebay_late_share{queue="mails"} 0',
+      'forebay_late_share_ratio{queue="orders"} 0',
+      'forebay_late_share_ratio{queue="mails"} 0',
     ])
     expect(reply.body.match(/^# TYPE \w+ gauge$/gm)).toHaveLength(3)
+    const metrics = await gateway.app.inject({ url: '/metrics' })
+    const signals = metrics.body.split('\n').filter((line) => /^forebay_(desired|useful|late)/.test(line))
+    expect(signals).toEqual(samples)
   })
 
   it('that nobody could use is refused when it is configured', async () => {

@@ -10,10 +10,14 @@
 import type { Depth } from '../backends/queue-service.ts'
 import type { Clock } from '../clock.ts'
 import type { ScalingObservation } from '../flow/scaling-options.ts'
+import type { QueueObserver } from '../queue/observer.ts'
 import type { Actuator } from './actuator.ts'
 
 export interface ScaledQueue {
   readonly clock: Clock
+  readonly name?: string
+  /** Is told what is decided. */
+  readonly telemetry?: Pick<QueueObserver, 'noteScaling'> | undefined
   depth(): Promise<Depth>
 }
 
