@@ -97,19 +97,13 @@ export class CloudTasksQueueService implements QueueService {
 
   push(tasks: readonly NewTask[], bounds: Bounds = {}, transaction?: unknown): Promise<PushResult[]> {
     return this.#work.run(async () => {
-      if (transaction !== undefined) {
-        throw unsupported('The cloud-tasks backend cannot push within a transaction; nothing was stored.')
-      }
       if ((bounds.maxDepth ?? 0) > MOST_COUNTED) {
         throw unsupported(
           `Of a queue of Cloud Tasks at most ${MOST_COUNTED} tasks are counted: lower maxDepth.`,
           'maxDepth',
         )
       }
-      const room = await this.#room.take(tasks.length, bounds)
-      const stored = await this.#addAll(tasks.slice(0, room))
-      this.#room.left(stored.filter(({ status }) => status !== 'accepted').length)
-      return tasks.map((_, index) => stored[index] ?? { status: 'full', bound: 'depth' })
+      return this.#room.push(tasks, bounds, transaction, (some) => this.#addAll(some))
     })
   }
 
@@ -129,10 +123,7 @@ export class CloudTasksQueueService implements QueueService {
   settle(settlements: readonly Settlement[]): Promise<SettleResult[]> {
     return this.#work.run(async () => {
       const results = await this.#settling.settle(settlements)
-      const ended = settlements.filter(
-        ({ outcome }, index) => results[index]?.status === 'settled' && outcome !== 'retry' && outcome !== 'release',
-      )
-      this.#room.left(ended.length)
+      this.#room.noteSettled(settlements, results)
       return results
     })
   }
