@@ -21,7 +21,6 @@ async function scene({ rate }: { rate?: number } = {}) {
   )
   const autoscaler = new Autoscaler(queue, new ConsumerActuator(consumer), {
     waitMs: 20_000,
-    startUpMs: 0,
     controlMs: 2_000,
     min: 1,
     max: 50,

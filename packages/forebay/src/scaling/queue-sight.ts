@@ -48,7 +48,7 @@ export class QueueSight {
   async look(): Promise<ScalingObservation> {
     const depth = await this.#queue.depth()
     const atMs = this.#queue.clock.monotonic()
-    const { serviceMs, serviceDeviationMs, capacityPerSecond, finished = 0 } = this.#actuator.work()
+    const { serviceMs, serviceDeviationMs, startUpMs, capacityPerSecond, finished = 0 } = this.#actuator.work()
     const arrived = this.#note(depth, atMs, finished)
     return {
       atMs,
@@ -58,6 +58,7 @@ export class QueueSight {
       ...this.#actuator.workers(),
       serviceMs: serviceMs ?? (this.#ended > 0 ? this.#inFlightMs / this.#ended : undefined),
       serviceDeviationMs,
+      startUpMs,
       capacityPerSecond,
     }
   }
