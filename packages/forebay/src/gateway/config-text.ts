@@ -5,7 +5,7 @@ import type { z } from 'zod'
 import { ForebayError, messageOf } from '../errors.ts'
 import { knownFields } from './config-schema.ts'
 import { didYouMean } from './did-you-mean.ts'
-import { mappingForText, needsQuotes } from './needs-quotes.ts'
+import { mappingForText, needsQuotes, scalarForText } from './needs-quotes.ts'
 
 interface Fault {
   readonly path: readonly PropertyKey[]
@@ -86,7 +86,7 @@ export class ConfigText {
   #tell(fault: Fault): Told[] {
     const { code, keys = [], path } = fault
     if (code !== 'unrecognized_keys') {
-      const words = this.#takenForMapping(fault) ?? wordsOf(fault)
+      const words = this.#misread(fault) ?? wordsOf(fault)
       return [{ ...this.#place(path, code === 'invalid_key'), field: fieldOf(path), words }]
     }
     return keys.map((key) => {
@@ -98,9 +98,13 @@ export class ConfigText {
     })
   }
 
-  #takenForMapping({ path, message }: Fault): string | undefined {
-    const node = /expected string, received object$/.test(message) ? this.#document.getIn(path) : undefined
-    return isMap(node) ? mappingForText(node.toJS(this.#document)) : undefined
+  /** Text that YAML took for something else. */
+  #misread({ path, message }: Fault): string | undefined {
+    if (this.overridden.has(String(path[0]))) return undefined
+    const [, received] = /expected string, received (object|number|boolean)$/.exec(message) ?? []
+    const node = received && this.#document.getIn(path, true)
+    if (isMap(node)) return mappingForText(node.toJS(this.#document))
+    return received && isScalar(node) && node.source ? scalarForText(node.source, received) : undefined
   }
 
   /** The line of the field, or of the nearest field above it that is there; or the variable or flag that set it. */

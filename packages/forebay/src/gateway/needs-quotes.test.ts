@@ -72,6 +72,18 @@ it.each([
   expect(await faultOf(text)).toBe(told)
 })
 
+it.each([
+  [
+    'a token of digits',
+    `tokens: [12345678901234567890]\n${ONE}`,
+    'tokens.0: YAML takes 12345678901234567890 for a number',
+  ],
+  ['a port alone', `listen: 8080\n${ONE}`, 'listen: YAML takes 8080 for a number; write it in quotes: "8080".'],
+  ['a truth', `coordinator: true\n${ONE}`, 'coordinator: YAML takes true for a boolean; write it in quotes: "true".'],
+])('a number or the like where text is wanted: %s', async (_what, text, told) => {
+  expect(await faultOf(text)).toContain(`forebay.yaml:1: ${told}`)
+})
+
 it('what is in quotes is taken as it is', async () => {
   const { storage, queues } = await loadConfig({
     path: 'forebay.yaml',

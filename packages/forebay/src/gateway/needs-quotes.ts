@@ -24,6 +24,11 @@ export function mappingForText(given: unknown): string | undefined {
   return ofMapping(`${key}:${value === null ? '' : ` ${String(value)}`}`)
 }
 
+/** Of a number or the like where text is wanted. */
+export function scalarForText(source: string, kind: string): string {
+  return `YAML takes ${source} for a ${kind}; write it in quotes: "${source}"`
+}
+
 function isMapping(value: string): boolean {
   return /:(\s|$)/.test(value)
 }
