@@ -42,7 +42,8 @@ const MEANINGS: Readonly<Record<Label, string>> = {
   type: "the task's type",
   outcome: 'how an attempt ended: `completed`, `retried`, `dead`',
   state: 'of tasks, consumers or the breaker',
-  operation: 'what was asked of the backend: `push`, `claim`, `settle`, `extend`, `depth`, `find`, `dead`, `shared`',
+  operation:
+    'what was asked of the backend: `push`, `claim`, `settle`, `extend`, `depth`, `find`, `dead`, `shared`, `ownRate`',
   code: 'a code of [errors.md](errors.md)',
   bound: 'what rules the flow: `paused`, `breaker`, `hold`, `rate`, `quota`, `concurrency`',
   reason: 'why a limit changed, or why a task is dead',
@@ -121,7 +122,8 @@ ${table('gauge')}
 
 What is not known is absent, never 0: the depth while the backend does not answer within two seconds, the rate limit where there is none.
 Depths are asked for at each scrape, at most once a second. Several consumers of one queue in one process are added up; of rate, bound and
-breaker the consumer's that can start the most are shown.
+breaker the consumer's that can start the most are shown. How many workers a queue should have ([autoscaling.md](autoscaling.md)) is shown where it has
+an objective; \`GET /metrics/scaling\` at the gateway shows that alone, for a scaler that asks often.
 
 ## Labels
 

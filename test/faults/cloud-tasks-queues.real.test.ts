@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { BlobStore } from '../../packages/forebay/src/backends/blob-store.ts'
 import { openCloudTasks } from '../../packages/forebay/src/backends/cloud-tasks/open-cloud-tasks.ts'
 import { sleep, systemClock } from '../../packages/forebay/src/clock.ts'
+import { LeveledConsumer } from '../../packages/forebay/src/consumer/leveled-consumer.ts'
 import { LoadLevelingQueue } from '../../packages/forebay/src/queue/load-leveling-queue.ts'
 import { PARENT, SERVICE_ACCOUNT } from '../servers/cloud-tasks.ts'
 import { CloudTasksScene, until, URL } from './clouds/cloud-tasks-scene.ts'
@@ -37,6 +38,10 @@ describe('settings', () => {
     await queue.level({ perSecond: 20, concurrency: 4 })
     await queue.level()
     expect(scene.server.count('updateQueue')).toBe(2)
+    // Changes that come together are made one after another: what is not named stays as the one before left it.
+    const [, both] = await Promise.all([queue.level({ perSecond: 30 }), queue.level({ concurrency: 5 })])
+    expect(both).toMatchObject({ perSecond: 30, concurrency: 5 })
+    await queue.level({ perSecond: 20, concurrency: 4 })
     // Somebody has changed them by hand: the next one who opens it brings them back.
     scene.at().change({ rateLimits: { maxDispatchesPerSecond: 1, maxConcurrentDispatches: 4 } }, ['rate_limits'])
     await scene.open({ level: { perSecond: 20, concurrency: 4 } })
@@ -57,6 +62,41 @@ describe('settings', () => {
     })
     const changes = ['createQueue', 'updateQueue', 'pauseQueue'].map((method) => scene.server.count(method))
     expect(changes).toEqual([0, 0, 0])
+  })
+
+  test('its rate follows the consumers’, when they start and when they are changed', async () => {
+    const service = await scene.open({ level: { perSecond: 100, concurrency: 32 } })
+    const queue = await LoadLevelingQueue.open(service, { coordinator: 'memory:' })
+    const done: string[] = []
+    const consumer = new LeveledConsumer(queue, ({ id }) => void done.push(id), { rate: { perSecond: 50 } })
+    const perSecond = () => scene.at().settings.rateLimits.maxDispatchesPerSecond
+    await consumer.start()
+    await until(() => perSecond() === 50)
+    consumer.update({ rate: { perMinute: 1_200 } })
+    await until(() => perSecond() === 20)
+    expect(await service.level()).toMatchObject({ perSecond: 20, concurrency: 32 })
+    // What is taken away of ours takes away the bound of theirs.
+    consumer.update({ rate: null })
+    await until(() => perSecond() === 500)
+    const { id } = await queue.enqueue({ type: 'charge', payload: 1 })
+    await until(() => done.includes(id))
+    expect(() => consumer.update({ rate: { perSecond: 501 } })).toThrow('at most 500 tasks a second')
+    expect(perSecond()).toBe(500)
+    await consumer.stop()
+    await queue.close()
+  })
+
+  test('with manage=false it follows nobody', async () => {
+    await (await scene.open({ level: { perSecond: 100 } })).close()
+    const service = await scene.open({ manage: false })
+    const queue = await LoadLevelingQueue.open(service, { coordinator: 'memory:' })
+    const consumer = new LeveledConsumer(queue, () => {}, { rate: { perSecond: 50 } })
+    const asked = scene.server.count('getQueue')
+    await consumer.start()
+    await until(() => scene.server.count('getQueue') > asked)
+    await consumer.stop()
+    await queue.close()
+    expect([scene.at().settings.rateLimits.maxDispatchesPerSecond, scene.server.count('updateQueue')]).toEqual([100, 0])
   })
 
   test('the rate and the concurrency are kept by the service', async () => {

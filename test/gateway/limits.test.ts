@@ -83,5 +83,5 @@ it('a storage that cannot keep a limit for all gateways does with a coordinator'
   await target.has(3)
   await gateway.stop(1_000)
   const missing = { storage: 'memory:', coordinator: 'nowhere:' }
-  await expect(startGateway(queues, missing)).rejects.toMatchObject({ code: 'INVALID_URL' })
+  await expect(startGateway(queues, missing)).rejects.toMatchObject({ code: 'INVALID_CONFIG' })
 })

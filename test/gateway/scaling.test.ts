@@ -1,52 +1,9 @@
-/** The scaling signal of a gateway: as JSON, and by gRPC as KEDA asks, with a client made from KEDA's interface. */
+/** The scaling signal of a gateway: as JSON, and by gRPC as KEDA asks. */
 
-import { join } from 'node:path'
-import { type Client, credentials, loadPackageDefinition, type ServiceError } from '@grpc/grpc-js'
-import { loadSync } from '@grpc/proto-loader'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { VirtualClock } from '../../packages/forebay/src/clock.ts'
+import { Keda } from './keda-client.ts'
 import { openGateway, startTarget } from './running.ts'
-
-const PROTO = join(import.meta.dirname, '../../packages/forebay/proto/externalscaler.proto')
-
-interface Active {
-  readonly result: boolean
-}
-
-interface Stream extends AsyncIterable<Active> {
-  on(name: 'error', listener: (error: ServiceError) => void): void
-  cancel(): void
-}
-
-/** As KEDA calls it. */
-class Keda {
-  readonly #client: Client & Record<string, (...args: unknown[]) => unknown>
-
-  constructor(port: number) {
-    const { externalscaler } = loadPackageDefinition(loadSync(PROTO, { defaults: true })) as never as {
-      externalscaler: {
-        ExternalScaler: new (...args: unknown[]) => Client & Record<string, (...args: unknown[]) => unknown>
-      }
-    }
-    this.#client = new externalscaler.ExternalScaler(`127.0.0.1:${port}`, credentials.createInsecure())
-    onTestFinished(() => this.#client.close())
-  }
-
-  ask(method: string, request: object): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      this.#client[method]?.(request, (error: ServiceError | null, answer: unknown) =>
-        error ? reject(error) : resolve(answer),
-      )
-    })
-  }
-
-  stream(request: object): Stream {
-    const stream = this.#client.StreamIsActive?.(request) as Stream
-    stream.on('error', () => {})
-    onTestFinished(() => stream.cancel())
-    return stream
-  }
-}
 
 const object = (metadata: object) => ({ name: 'workers', namespace: 'shop', scalerMetadata: metadata })
 const SCALING = { waitMs: 60_000, startUpMs: 30_000, controlMs: 15_000 }
@@ -151,12 +108,13 @@ describe('the scaling signal', () => {
     expect(samples).toEqual([
       'forebay_desired_workers{queue="orders"} 0',
       'forebay_desired_workers{queue="mails"} 1',
-      'forebay_useful_workers{queue="orders"} +Inf',
-      'forebay_useful_workers{queue="mails"} +Inf',
-      'forebay_late_share{queue="orders"} 0',
-      'forebay_late_share{queue="mails"} 0',
+      'forebay_late_share_ratio{queue="orders"} 0',
+      'forebay_late_share_ratio{queue="mails"} 0',
     ])
     expect(reply.body.match(/^# TYPE \w+ gauge$/gm)).toHaveLength(3)
+    const metrics = await gateway.app.inject({ url: '/metrics' })
+    const signals = metrics.body.split('\n').filter((line) => /^forebay_(desired|useful|late)/.test(line))
+    expect(signals).toEqual(samples)
   })
 
   it('that nobody could use is refused when it is configured', async () => {

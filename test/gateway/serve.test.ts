@@ -125,7 +125,7 @@ describe('forebay serve', () => {
       { target: 'http://127.0.0.1:9' },
       { storage: 'nonsense:x' },
       2,
-      /^forebay: INVALID_URL: /,
+      /^forebay: INVALID_CONFIG: forebay\.yaml:1: storage: The backend URL has the scheme "nonsense:"/,
     ],
   ])(
     'says in a sentence what is wrong with %s, with an exit code and no stack',

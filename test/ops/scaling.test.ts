@@ -8,6 +8,8 @@ import { buildProgram } from '../../packages/forebay/src/cli/program.ts'
 import { durationOf } from '../../packages/forebay/src/cli/work.ts'
 import { ENDPOINTS } from '../../packages/forebay/src/gateway/routes/endpoints.ts'
 import { scale, scalingMetrics } from '../../packages/forebay/src/gateway/routes/scale.ts'
+import { METRICS } from '../../packages/forebay/src/telemetry/metrics.ts'
+import { prometheusName } from '../../packages/forebay/src/telemetry/prometheus-names.ts'
 import { ROOT } from '../run-tool.ts'
 
 type Node = { readonly [field: string]: Node } & readonly Node[] & string
@@ -54,8 +56,8 @@ describe.each(files)('%s', (file) => {
   })
 
   it('names metrics that there are', () => {
-    const source = readFileSync(join(ROOT, 'packages/forebay/src/gateway/routes/scale.ts'), 'utf8')
-    for (const [metric] of textOf(file).matchAll(/forebay_\w+/g)) expect(source).toContain(`gauge('${metric}'`)
+    const shown = [METRICS.desiredWorkers, METRICS.usefulWorkers, METRICS.lateShare].map(prometheusName)
+    for (const [metric] of textOf(file).matchAll(/forebay_\w+/g)) expect(shown).toContain(metric)
   })
 
   it('runs workers by commands that parse, with a grace that the platform leaves them', () => {

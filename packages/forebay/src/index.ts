@@ -17,6 +17,7 @@ export type {
   KeyLimits,
   Newcomer,
   NewTask,
+  OwnRate,
   PushResult,
   QueueService,
   Settlement,

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { VirtualClock } from '../clock.ts'
 import { seededRandom } from '../random.ts'
-import { openBackend } from './open-backend.ts'
+import { checkBackendUrl, openBackend } from './open-backend.ts'
 
 const options = { queue: 'orders', clock: new VirtualClock(), random: seededRandom(1) }
 const task = { id: 'a', type: 'charge', payload: '1', priority: 0, delayMs: 0 }
@@ -46,4 +46,38 @@ test.each([
 ])('%s is no backend URL, and the message says why', async (url, why) => {
   await expect(openBackend(url, options)).rejects.toMatchObject({ code: 'INVALID_URL' })
   await expect(openBackend(url, options)).rejects.toThrow(why)
+  await expect(checkBackendUrl(url)).rejects.toMatchObject({
+    code: 'INVALID_URL',
+    message: expect.stringContaining(why),
+  })
+})
+
+test.each([
+  'memory:',
+  'memory:shared',
+  'sqlite:/nowhere/at/all.db',
+  'redis://nowhere',
+  'rediss://nowhere',
+  'postgres://nowhere/db',
+  'postgresql://nowhere/db',
+  'nats://nowhere',
+  'azure-queue:',
+  'sqs://eu-central-1',
+  'cloud-tasks://shop/europe-west1?target=https://a.example',
+  'amqp://nowhere',
+  'amqps://nowhere',
+])('%s can be read without being opened', async (url) => {
+  await checkBackendUrl(url)
+})
+
+test.each([
+  'redis:',
+  'postgres:// x',
+  'nats:',
+  'azure-queue://My_Account',
+  'sqs://EU/x',
+  'cloud-tasks://shop',
+  'amqp:',
+])('%s is refused without being opened', async (url) => {
+  await expect(checkBackendUrl(url)).rejects.toMatchObject({ code: 'INVALID_URL' })
 })

@@ -13,6 +13,13 @@ export interface OpenOptions {
 }
 
 type Open = (url: string, options: OpenOptions) => Promise<QueueService>
+type Read = (url: string) => Promise<unknown>
+
+const readSqlite = async (url: string) => (await import('./sqlite/sqlite-url.ts')).parseSqliteUrl(url)
+const readPostgres = async (url: string) => (await import('./postgres/postgres-url.ts')).parsePostgresUrl(url)
+const readNats = async (url: string) => (await import('./nats/nats-url.ts')).parseNatsUrl(url)
+const readRedis: Read = async (url) => (await import('./redis/redis-url.ts')).parseRedisUrl(url)
+const readRabbitmq: Read = async (url) => (await import('./rabbitmq/rabbitmq-url.ts')).parseRabbitmqUrl(url)
 
 const redis: Open = async (url, options) => {
   const { openRedis } = await import('./redis/redis-queue-service.ts')
@@ -21,8 +28,7 @@ const redis: Open = async (url, options) => {
 
 const postgres: Open = async (url, options) => {
   const { openPostgres } = await import('./postgres/postgres-queue-service.ts')
-  const { parsePostgresUrl } = await import('./postgres/postgres-url.ts')
-  return openPostgres({ ...parsePostgresUrl(url), ...options })
+  return openPostgres({ ...(await readPostgres(url)), ...options })
 }
 
 const rabbitmq: Open = async (url, options) => {
@@ -38,8 +44,7 @@ const BACKENDS: Readonly<Record<string, Open>> = {
   },
   sqlite: async (url, { queue, clock }) => {
     const { openSqlite } = await import('./sqlite/sqlite-queue-service.ts')
-    const { parseSqliteUrl } = await import('./sqlite/sqlite-url.ts')
-    return openSqlite({ ...parseSqliteUrl(url), queue, clock })
+    return openSqlite({ ...(await readSqlite(url)), queue, clock })
   },
   redis,
   rediss: redis,
@@ -47,8 +52,7 @@ const BACKENDS: Readonly<Record<string, Open>> = {
   postgresql: postgres,
   nats: async (url, options) => {
     const { openNats } = await import('./nats/nats-queue-service.ts')
-    const { parseNatsUrl } = await import('./nats/nats-url.ts')
-    return openNats({ ...parseNatsUrl(url), ...options })
+    return openNats({ ...(await readNats(url)), ...options })
   },
   'azure-queue': async (url, options) => {
     const { openAzureQueue } = await import('./azure-queue/open-azure-queue.ts')
@@ -66,15 +70,43 @@ const BACKENDS: Readonly<Record<string, Open>> = {
   amqps: rabbitmq,
 }
 
+/** Which of them can be read without being opened: all that have anything behind the scheme to get wrong. */
+const READS: Readonly<Record<string, Read>> = {
+  sqlite: readSqlite,
+  redis: readRedis,
+  rediss: readRedis,
+  postgres: readPostgres,
+  postgresql: readPostgres,
+  nats: readNats,
+  'azure-queue': async (url) => (await import('./azure-queue/azure-url.ts')).parseAzureUrl(url),
+  sqs: async (url) => (await import('./sqs/sqs-url.ts')).parseSqsUrl(url),
+  'cloud-tasks': async (url) => (await import('./cloud-tasks/cloud-tasks-url.ts')).parseCloudTasksUrl(url),
+  amqp: readRabbitmq,
+  amqps: readRabbitmq,
+}
+
 /**
  * Opens the queue that a URL names, such as `memory:`.
  *
  * @throws ForebayError `INVALID_URL`, `MISSING_PACKAGE`, or whatever keeps the backend from opening.
  */
 export async function openBackend(url: string, options: OpenOptions): Promise<QueueService> {
+  const open = BACKENDS[schemeOf(url)] as Open
+  return open(url, options)
+}
+
+/**
+ * Reads a backend's URL and opens nothing, so that a fault in it is told with its place.
+ *
+ * @throws ForebayError `INVALID_URL`, as `openBackend` would.
+ */
+export async function checkBackendUrl(url: string): Promise<void> {
+  await READS[schemeOf(url)]?.(url)
+}
+
+function schemeOf(url: string): string {
   const scheme = /^([a-z][a-z0-9-]*):/.exec(url)?.[1]
-  const open = scheme !== undefined && Object.hasOwn(BACKENDS, scheme) ? BACKENDS[scheme] : undefined
-  if (open) return open(url, options)
+  if (scheme !== undefined && Object.hasOwn(BACKENDS, scheme)) return scheme
   const known = Object.keys(BACKENDS)
     .map((name) => `${name}:`)
     .join(', ')

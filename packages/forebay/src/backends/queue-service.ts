@@ -250,6 +250,14 @@ export interface Capabilities {
   readonly wake: 'event' | 'poll'
 }
 
+/** An engine's own rate, over all processes: the outer bound of what the consumers start. */
+export interface OwnRate {
+  /** No more is delivered: a consumer's rate above it is refused. */
+  readonly mostPerSecond: number
+  /** From now on so many a second; at most `mostPerSecond`, whatever is asked for. */
+  keep(perSecond: number): Promise<void>
+}
+
 export interface QueueService {
   /** For messages: `sqlite`, `memory`, ... */
   readonly backend: string
@@ -272,6 +280,8 @@ export interface QueueService {
   readonly dead: DeadLetters
   /** What all consumers of the queue keep together (rate, concurrency); undefined where the engine has no atomic state. */
   readonly shared?: SharedState
+  /** The rate of an engine that delivers by itself, which follows the consumers'; undefined where tasks are only claimed. */
+  readonly ownRate?: OwnRate
   /** Ends waits, lets go of the engine; works twice. Leased tasks stay leased until their leases end. */
   close(): Promise<void>
 }

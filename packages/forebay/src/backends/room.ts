@@ -1,11 +1,11 @@
 /**
  * Whether there is room for more tasks: by the depth as it was a moment ago, and what this process has done since. What
- * others did meanwhile is not seen: the bound is kept about.
+ * others did meanwhile is not seen: the bound is kept about. Of engines that can't decide it in the step that stores a task.
  */
 
 import type { Clock } from '../clock.ts'
 import { ForebayError } from '../errors.ts'
-import type { Bounds, Depth } from './queue-service.ts'
+import type { Bounds, Depth, NewTask, PushResult, Settlement, SettleResult } from './queue-service.ts'
 
 /** Where each look at the depth costs money. */
 const FRESH_MS = 500
@@ -27,8 +27,36 @@ export class Room {
     this.#depth = depth
   }
 
+  /**
+   * Stores as many of the tasks as there is room for; the rest is `full`.
+   * @param store What became of each; undefined: all were accepted. If it rejects nobody knows, and they count until the next look.
+   * @throws ForebayError UNSUPPORTED: a bound that can't be kept, or a transaction.
+   */
+  async push(
+    tasks: readonly NewTask[],
+    bounds: Bounds,
+    transaction: unknown,
+    store: (some: readonly NewTask[]) => Promise<readonly PushResult[] | undefined>,
+  ): Promise<PushResult[]> {
+    if (transaction !== undefined) {
+      const message = `The ${this.#backend} backend cannot push within a transaction; nothing was stored.`
+      throw new ForebayError('UNSUPPORTED', message)
+    }
+    const some = tasks.slice(0, await this.#take(tasks.length, bounds))
+    const stored = (await store(some)) ?? some.map(({ id }): PushResult => ({ status: 'accepted', id }))
+    this.#counted -= stored.filter(({ status }) => status !== 'accepted').length
+    return tasks.map((_, index) => stored[index] ?? { status: 'full', bound: 'depth' })
+  }
+
+  /** What is over has left the queue. */
+  noteSettled(settlements: readonly Settlement[], results: readonly SettleResult[]): void {
+    for (const [index, { outcome }] of settlements.entries()) {
+      if (results[index]?.status === 'settled' && outcome !== 'retry' && outcome !== 'release') this.#counted--
+    }
+  }
+
   /** How many of `wanted` tasks there is room for; they count from now on. */
-  async take(wanted: number, bounds: Bounds): Promise<number> {
+  async #take(wanted: number, bounds: Bounds): Promise<number> {
     this.#check(bounds)
     const { maxDepth } = bounds
     if (maxDepth === undefined) return wanted
@@ -41,11 +69,6 @@ export class Room {
     const taken = Math.max(0, Math.min(wanted, maxDepth - this.#counted))
     this.#counted += taken
     return taken
-  }
-
-  /** So many tasks have left the queue. */
-  left(count: number): void {
-    this.#counted -= count
   }
 
   async #count(): Promise<void> {

@@ -56,12 +56,12 @@ function print(made: Plan, { name, told }: PlanLoad, flags: PlanFlags): void {
   process.stdout.write(`${lines.join('\n')}\n`)
 }
 
-async function draw({ chosen, objective }: Plan, { name }: PlanLoad, { svg }: PlanFlags): Promise<void> {
+async function draw({ chosen, objective }: Plan, { shortName }: PlanLoad, { svg }: PlanFlags): Promise<void> {
   if (svg === undefined || chosen === undefined) return
   const { setting } = chosen
   const column = {
     title: `${setting.ratePerSecond}/s, ${setting.workers} x ${setting.workerConcurrency} at once`,
-    subtitle: `${name}: ${objective.text}`,
+    subtitle: `${shortName}: ${objective.text}`,
     picture: picture(chosen),
     labels: ['requests a second', 'waiting', 'starts a second'],
   } as const

@@ -1,6 +1,7 @@
 /** Where the load of a plan comes from: a trace's file, an access log, or Prometheus. */
 
 import { createWriteStream } from 'node:fs'
+import { basename } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Clock } from '../clock.ts'
@@ -17,6 +18,8 @@ export interface PlanLoad {
   readonly load: Load
   /** For titles. */
   readonly name: string
+  /** Where there is little room, and for others to see: without folders, and without what a URL may hold of secrets. */
+  readonly shortName: string
   /** What was learned from what; undefined of a trace's file. */
   readonly told: string | undefined
 }
@@ -34,6 +37,7 @@ export async function loadOf(file: string | undefined, flags: PlanFlags, clock: 
     return {
       load: { arrivalsMs, serviceMs: serviceTimes(serviceTime, arrivalsMs.length, column) },
       name: file,
+      shortName: shortName(file),
       told: undefined,
     }
   }
@@ -42,7 +46,12 @@ export async function loadOf(file: string | undefined, flags: PlanFlags, clock: 
   const { durationsMs, told } = learned
   const arrivalsMs = learned.arrivalsMs.map((at) => at / speed)
   const serviceMs = serviceTimes(serviceTime, arrivalsMs.length, recorded(serviceTime, durationsMs))
-  return { load: { arrivalsMs, serviceMs }, name: (from as readonly string[]).join(' '), told }
+  const names = from as readonly string[]
+  return { load: { arrivalsMs, serviceMs }, name: names.join(' '), shortName: names.map(shortName).join(' '), told }
+}
+
+function shortName(source: string): string {
+  return /^https?:/.test(source) ? (URL.parse(source)?.host ?? '') : basename(source)
 }
 
 function learn(from: readonly string[], { query, since, step }: PlanFlags, clock: Clock): Promise<LearnedTrace> {

@@ -75,7 +75,7 @@ export async function workInPoolOf(
     }
     const autoscaler = new Autoscaler(queue, pool, {
       waitMs: flags.p99Wait,
-      startUpMs: flags.startUp,
+      ...(flags.startUp !== undefined && { startUpMs: flags.startUp }),
       controlMs: flags.control,
       slots: slotsOf(flags, options),
       min,

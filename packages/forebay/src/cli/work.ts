@@ -10,7 +10,7 @@ export interface WorkFlags {
   readonly grace: number
   readonly autoscale?: { readonly min: number; readonly max: number }
   readonly p99Wait: number
-  readonly startUp: number
+  readonly startUp?: number
   readonly control: number
 }
 
@@ -39,7 +39,12 @@ export function registerWork(program: Command): void {
     .addOption(duration('--grace', 'how long tasks may run on after the end was asked for', 60_000, '1m'))
     .option('--autoscale <min..max>', 'a pool of so many processes, as many as the objective needs', rangeOf)
     .addOption(duration('--p99-wait', 'the objective: 99% of the tasks wait no longer', 60_000, '1m'))
-    .addOption(duration('--start-up', 'from the start of a worker until it takes tasks', 2_000, '2s'))
+    .addOption(
+      new Option(
+        '--start-up <duration>',
+        'from the start of a worker until it takes tasks (default: measured)',
+      ).argParser(durationOf),
+    )
     .addOption(duration('--control', 'time between two decisions', 5_000, '5s'))
     .addHelpText('after', NOTE)
     .action(async (queue: string, module: string, flags: WorkFlags) => {

@@ -9,7 +9,7 @@
  * Units: starts per second; ms.
  */
 
-import type { FlowLimit } from './flow-limits.ts'
+import { type FlowLimit, startsPerSecond } from './flow-limits.ts'
 
 /** What bounds a flow, in the order in which they are looked at. */
 export type FlowBound = 'paused' | 'breaker' | 'hold' | 'rate' | 'quota' | 'concurrency'
@@ -42,8 +42,7 @@ export function effectiveRate(state: FlowNow): EffectiveRate {
   if (state.isBroken) return { perSecond: 0, boundBy: 'breaker' }
   if (state.isHeld) return { perSecond: 0, boundBy: 'hold' }
   const { limits, pacePerSecond, limit, latencyMs } = state
-  const rates = limits.map(({ counts, perSecond }) => (counts === 'tasks' ? perSecond : Number.POSITIVE_INFINITY))
-  const perSecond = Math.min(...rates, Number.POSITIVE_INFINITY)
+  const perSecond = startsPerSecond(limits)
   // A clock may not have moved during an attempt.
   const byLimit = latencyMs === undefined || latencyMs <= 0 ? Number.POSITIVE_INFINITY : (limit * 1_000) / latencyMs
   if (perSecond <= pacePerSecond && perSecond <= byLimit) return { perSecond, boundBy: 'rate' }

@@ -313,6 +313,14 @@ describe('fair order', () => {
     )
   })
 
+  it('a line that closes at each grant and opens again gets its share by weight and no more', () => {
+    const lines = new Lines()
+    const patient = lines.add(0, 1, ...Array.from({ length: 500 }, () => LIKE))
+    const hasty = lines.add(1, 0.25, LIKE)
+    for (let n = 0; n < 500; n++) if (lines.grant() === hasty) lines.add(1, 0.25, LIKE)
+    expect(hasty.served / patient.served).toBeCloseTo(0.25, 1)
+  })
+
   it('keeps few lines of very many that come and go beside a standing backlog', () => {
     const lines = new Lines()
     lines.add(0, 1, ...Array.from({ length: 30_000 }, () => LIKE))

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type FlowLimit, FlowLimits, type FlowSettings, startsWithin } from './flow-limits.ts'
+import { type FlowLimit, FlowLimits, type FlowSettings, startsPerSecond, startsWithin } from './flow-limits.ts'
 import { TOLERANCE_MS } from './pacer.ts'
 
 const limit = (perSecond: number, counts: FlowLimit['counts'] = 'tasks', burst = 0): FlowLimit => ({
@@ -163,5 +163,7 @@ describe('FlowLimits', () => {
     expect(startsWithin(at(limit(100), limit(1_000, 'cost')), 1_000, 50)).toBe(21)
     expect(startsWithin(at(limit(100), limit(1_000, 'cost')), 1_000, 1)).toBe(101)
     expect(startsWithin(at(limit(100)), -1, 1)).toBe(0)
+    expect(startsPerSecond([limit(100), limit(40), limit(1, 'cost')])).toBe(40)
+    expect(startsPerSecond([limit(1, 'cost')])).toBe(Number.POSITIVE_INFINITY)
   })
 })

@@ -144,6 +144,12 @@ export class FlowLimits {
   }
 }
 
+/** How many starts a second the limits that count starts allow; Infinity if none does. */
+export function startsPerSecond(limits: readonly FlowLimit[]): number {
+  const rates = limits.map(({ counts, perSecond }) => (counts === 'tasks' ? perSecond : Number.POSITIVE_INFINITY))
+  return Math.min(...rates, Number.POSITIVE_INFINITY)
+}
+
 /** How many starts of so much cost fit into `ms`, the one at its begin included, without a burst. */
 export function startsWithin({ limits }: FlowSettings, ms: number, cost: number): number {
   const perSecond = limits.map((limit) => limit.perSecond / (limit.counts === 'cost' ? cost : 1))

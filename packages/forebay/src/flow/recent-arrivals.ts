@@ -24,13 +24,18 @@ interface Interval {
 }
 
 export class RecentArrivals {
-  readonly #rememberMs: number
+  #rememberMs: number
   #intervals: Interval[] = []
   #perSecond: number | undefined
   #spread = 1
 
   /** @param rememberMs How far back arrivals are remembered, interval by interval. */
   constructor(rememberMs: number) {
+    this.#rememberMs = rememberMs
+  }
+
+  /** From now on so far back. */
+  remember(rememberMs: number): void {
     this.#rememberMs = rememberMs
   }
 

@@ -7,7 +7,7 @@ export interface ScalingOptions {
   readonly waitMs: number
   /** The share of tasks that may wait longer: 0.01 for a p99. Default 0.01. */
   readonly lateShare?: number
-  /** From asking for a worker until it takes tasks, ms. Default 5,000. */
+  /** From asking for a worker until it takes tasks, ms. Default: as it is measured; until then, and where it can't be, 5,000. */
   readonly startUpMs?: number
   /** Time between decisions, ms. Default 15,000. */
   readonly controlMs?: number
@@ -34,6 +34,8 @@ export interface ScalingObservation {
   readonly ready?: number | undefined
   /** Workers asked for that do not take tasks yet. */
   readonly starting?: number | undefined
+  /** From asking for a worker until it takes tasks, ms, as it was measured; undefined: not yet. It counts where no other was told. */
+  readonly startUpMs?: number | undefined
   /** Mean service time of a task, ms; undefined: none was measured. */
   readonly serviceMs?: number | undefined
   /** Its standard deviation, ms. Default 0. */

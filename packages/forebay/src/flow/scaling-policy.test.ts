@@ -242,3 +242,52 @@ describe('laws', () => {
     )
   })
 })
+
+describe('the start-up', () => {
+  const sight = fc.record({
+    arrived: fc.nat(400),
+    backlog: fc.oneof(fc.constant(0), fc.nat(3_000)),
+    oldestAgeMs: fc.nat(90_000),
+    ready: fc.nat(12),
+  })
+
+  it('law: that is measured decides as one that was told', () => {
+    fc.assert(
+      fc.property(fc.nat(120_000), fc.array(sight, { maxLength: 30 }), fc.nat(40), (startUpMs, sights, quiet) => {
+        const all = [...sights, ...times(quiet, { ready: 1 })]
+        const { waitMs, controlMs } = objective
+        const measured = course(
+          new ScalingPolicy({ waitMs, controlMs }),
+          all.map((one) => ({ ...one, startUpMs })),
+        )
+        expect(measured).toEqual(course(policyOf({ startUpMs }), all))
+      }),
+      { numRuns: 1_000 },
+    )
+  })
+
+  it('that was told stands, whatever is measured; without either it is five seconds', () => {
+    const { waitMs, controlMs } = objective
+    const sights = [...times(20, { arrived: 300, backlog: 2_850, oldestAgeMs: 29_250, ready: 1 }), ...times(20, {})]
+    const told = course(
+      policyOf(),
+      sights.map((one) => ({ ...one, startUpMs: 1 })),
+    )
+    expect(told).toEqual(course(policyOf(), sights))
+    expect(course(new ScalingPolicy({ waitMs, controlMs }), sights)).toEqual(
+      course(policyOf({ startUpMs: 5_000 }), sights),
+    )
+  })
+
+  it('that is measured first at a later decision counts from then on, also for what came before', () => {
+    const { waitMs, controlMs } = objective
+    const policy = new ScalingPolicy({ waitMs, controlMs })
+    const decisions = course(policy, [
+      { arrived: 10, ready: 1 },
+      ...times(3, { ready: 1 }),
+      ...times(9, { ready: 1, startUpMs: 30_000 }),
+    ])
+    // L is 180 s with it, and would be 80 s with five seconds.
+    expect(decisions.map(({ desired }) => desired).indexOf(0)).toBe(12)
+  })
+})

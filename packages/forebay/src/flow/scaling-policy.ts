@@ -9,7 +9,7 @@
  *     fewer    as long as risk(d) <= work(d) with one less for all d <= L = max(4 (S + P), W + S + P)
  *     capped   by ceil(capacity x service time / slots): what the downstream can take
  *
- * S start-up delay, P time between decisions, W longest wait less a margin of P / 8 (1 + c) and a service time, for
+ * S start-up delay, told or measured (start-up-times.ts), P time between decisions, W longest wait less a margin of P / 8 (1 + c) and a service time, for
  * what is begun is not interrupted. z = 2 + c; beyond S + 2 P, where there is
  * time to correct it, 1.5. c is the caution: 0.5; it grows to at most 3 while more than the given share has waited too long (mean over
  * about an hour), and shrinks again after. `more` is as few as there can be: it spreads what is due over all the time that is left, and
@@ -49,8 +49,9 @@ type Wish = Pick<ScalingDecision, 'desired' | 'boundBy' | 'reason'>
 
 export class ScalingPolicy {
   readonly #options: WholeScalingOptions
-  /** L of the formula. */
-  readonly #farMs: number
+  /** S of the formula: as it was told, or as it was measured last. */
+  #startUpMs: number
+  readonly #isStartUpTold: boolean
   readonly #arrivals: RecentArrivals
   readonly #workers = new StartingWorkers()
   #serviceMs: number | undefined
@@ -66,8 +67,8 @@ export class ScalingPolicy {
     const whole = wholeScalingOptions(options)
     this.#options = whole
     this.#serviceMs = options.serviceMs
-    const leadMs = whole.startUpMs + whole.controlMs
-    this.#farMs = Math.max(4 * leadMs, whole.waitMs + leadMs)
+    this.#startUpMs = whole.startUpMs
+    this.#isStartUpTold = options.startUpMs !== undefined
     this.#arrivals = new RecentArrivals(this.#farMs + whole.waitMs)
   }
 
@@ -77,7 +78,7 @@ export class ScalingPolicy {
     const useful = this.#useful(seen)
     const wish = this.#bounded(this.#wish(seen), useful)
     const { desired } = wish
-    if (desired > before) this.#workers.add(desired - before, seen.atMs + this.#options.startUpMs)
+    if (desired > before) this.#workers.add(desired - before, seen.atMs + this.#startUpMs)
     else this.#workers.remove(before - desired)
     return {
       ...wish,
@@ -90,6 +91,13 @@ export class ScalingPolicy {
     }
   }
 
+  /** L of the formula. */
+  get #farMs(): number {
+    const { controlMs, waitMs } = this.#options
+    const leadMs = this.#startUpMs + controlMs
+    return Math.max(4 * leadMs, waitMs + leadMs)
+  }
+
   get #lateShare(): number {
     return this.#started === 0 ? 0 : this.#late / this.#started
   }
@@ -98,6 +106,10 @@ export class ScalingPolicy {
     const { atMs, arrived, backlog, ready } = seen
     const { controlMs, lateShare } = this.#options
     if (seen.serviceMs !== undefined && seen.serviceMs > 0) this.#serviceMs = seen.serviceMs
+    if (seen.startUpMs !== undefined && !this.#isStartUpTold) {
+      this.#startUpMs = seen.startUpMs
+      this.#arrivals.remember(this.#farMs + this.#options.waitMs)
+    }
     const last = this.#seen ?? { atMs: atMs - controlMs, backlog: 0 }
     if (arrived !== undefined) this.#arrivals.add(last.atMs, atMs, arrived)
     this.#seen = { atMs, backlog }
@@ -158,8 +170,8 @@ export class ScalingPolicy {
 
   /** risk(d) of the formula. */
   #due(seen: ScalingObservation, withinMs: number): number {
-    const { startUpMs, controlMs } = this.#options
-    const z = withinMs <= startUpMs + 2 * controlMs ? Z_NEAR + this.#caution : Z_FAR
+    const { controlMs } = this.#options
+    const z = withinMs <= this.#startUpMs + 2 * controlMs ? Z_NEAR + this.#caution : Z_FAR
     const due = this.#tasksDue(seen, withinMs, z)
     const variation = (seen.serviceDeviationMs ?? 0) / (this.#serviceMs ?? 1)
     return due + z * variation * Math.sqrt(due)
@@ -179,7 +191,8 @@ export class ScalingPolicy {
   }
 
   #more(seen: ScalingObservation, serviceMs: number) {
-    const { startUpMs, controlMs, slots, waitMs } = this.#options
+    const { controlMs, slots, waitMs } = this.#options
+    const startUpMs = this.#startUpMs
     const farthestMs = Math.max(startUpMs + controlMs, waitMs)
     const stepMs = Math.max(controlMs / 4, (farthestMs - startUpMs) / LOOKS)
     let most = { more: 0, dueMs: 0, due: 0, served: 0 }
@@ -194,7 +207,7 @@ export class ScalingPolicy {
   }
 
   #fewer(seen: ScalingObservation, serviceMs: number): number {
-    const { controlMs, waitMs, startUpMs, min } = this.#options
+    const { controlMs, waitMs, min } = this.#options
     const { total } = this.#workers
     const stepMs = Math.max(controlMs / 2, this.#farMs / LOOKS)
     const ahead: { withinMs: number; due: number }[] = []
@@ -203,7 +216,7 @@ export class ScalingPolicy {
     }
     const suffice = (fewer: number): boolean =>
       fewer === total
-        ? this.#isQuiet(seen) && waitMs > startUpMs + controlMs
+        ? this.#isQuiet(seen) && waitMs > this.#startUpMs + controlMs
         : ahead.every(({ withinMs, due }) => due <= this.#served(withinMs, seen.atMs, serviceMs, fewer))
     let fewer = 0
     while (fewer < total - min && suffice(fewer + 1)) fewer++

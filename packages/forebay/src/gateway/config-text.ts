@@ -1,10 +1,11 @@
 /** The configuration's YAML text: its value, where in it each field stands, and the words in which a fault is told. */
 
-import { isMap, LineCounter, parseDocument } from 'yaml'
+import { isMap, isPair, isScalar, isSeq, LineCounter, parseDocument, visit, type YAMLParseError } from 'yaml'
 import type { z } from 'zod'
 import { ForebayError, messageOf } from '../errors.ts'
 import { knownFields } from './config-schema.ts'
 import { didYouMean } from './did-you-mean.ts'
+import { mappingForText, needsQuotes, scalarForText } from './needs-quotes.ts'
 
 interface Fault {
   readonly path: readonly PropertyKey[]
@@ -39,7 +40,7 @@ export class ConfigText {
     this.#path = path
     this.#document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false })
     const [error] = this.#document.errors
-    if (error) throw this.#invalid([`${this.#at(error.pos[0])}: ${sentence(error.message)}`])
+    if (error) throw this.#unreadable(text, error)
     const value: unknown = this.#toValue()
     if (value !== null && !isMap(this.#document.contents)) {
       throw this.#invalid([`${path}:1: the configuration is a mapping of fields, such as "queues:".`])
@@ -57,10 +58,37 @@ export class ConfigText {
     )
   }
 
+  #unreadable(text: string, { pos, message }: YAMLParseError): ForebayError {
+    const { line } = this.#lines.linePos(pos[0])
+    const quotes = needsQuotes(text.split('\n')[line - 1] ?? '')
+    if (!quotes) return this.#invalid([`${this.#at(pos[0])}: ${sentence(message)}`])
+    return this.fault([{ path: this.#pathOf(quotes.field, line), message: quotes.words }])
+  }
+
+  /** Of the field of that name in that line. */
+  #pathOf(field: string, line: number): PropertyKey[] {
+    let path: PropertyKey[] = [field]
+    visit(this.#document, {
+      Pair: (_, pair, above) => {
+        const { key } = pair
+        if (!isScalar(key) || key.value !== field || this.#lines.linePos(key.range?.[0] ?? 0).line !== line) return
+        const nodes = [...above, pair]
+        path = nodes.flatMap((node, index): PropertyKey[] => {
+          if (isPair(node)) return [String(node.key)]
+          return isSeq(node) ? [node.items.indexOf(nodes[index + 1])] : []
+        })
+        return visit.BREAK
+      },
+    })
+    return path
+  }
+
   #tell(fault: Fault): Told[] {
     const { code, keys = [], path } = fault
-    if (code !== 'unrecognized_keys')
-      return [{ ...this.#place(path, code === 'invalid_key'), field: fieldOf(path), words: wordsOf(fault) }]
+    if (code !== 'unrecognized_keys') {
+      const words = this.#misread(fault) ?? wordsOf(fault)
+      return [{ ...this.#place(path, code === 'invalid_key'), field: fieldOf(path), words }]
+    }
     return keys.map((key) => {
       const known = knownFields(path)
       const meant = didYouMean(key, known)
@@ -68,6 +96,15 @@ export class ConfigText {
       const field = [...path, key]
       return { ...this.#place(field, true), field: fieldOf(field), words: `there is no such field. ${hint}` }
     })
+  }
+
+  /** Text that YAML took for something else. */
+  #misread({ path, message }: Fault): string | undefined {
+    if (this.overridden.has(String(path[0]))) return undefined
+    const [, received] = /expected string, received (object|number|boolean)$/.exec(message) ?? []
+    const node = received && this.#document.getIn(path, true)
+    if (isMap(node)) return mappingForText(node.toJS(this.#document))
+    return received && isScalar(node) && node.source ? scalarForText(node.source, received) : undefined
   }
 
   /** The line of the field, or of the nearest field above it that is there; or the variable or flag that set it. */

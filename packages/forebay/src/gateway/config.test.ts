@@ -268,7 +268,39 @@ describe('a fault is told with its line and field', () => {
     expect(await faultOf(text)).toContain(message)
   })
 
+  it.each([
+    [
+      'no scheme',
+      `storage: jobs.db\n${ONE}`,
+      'forebay.yaml:1: storage: The backend URL has no scheme. Known are memory:, ',
+    ],
+    [
+      'an unknown one',
+      `coordinator: "rediss//x:"\n${ONE}`,
+      'forebay.yaml:1: coordinator: The backend URL has no scheme.',
+    ],
+    [
+      'no file',
+      `storage: "sqlite:"\n${ONE}`,
+      'forebay.yaml:1: storage: "sqlite:" names no file; write sqlite:orders.db.',
+    ],
+    ['no host', `coordinator: "redis:"\n${ONE}`, 'forebay.yaml:1: coordinator: A Redis URL names a host;'],
+    [
+      'an unknown parameter',
+      `${ONE}    overflow: { policy: spill, to: "sqlite:a.db?durabilty=full" }\n`,
+      'forebay.yaml:5: queues.orders.overflow.to: "sqlite:a.db?durabilty=full" has the parameter "durabilty"; known is',
+    ],
+  ])('as a backend URL with %s', async (_what, text, message) => {
+    expect(await faultOf(text)).toContain(message)
+  })
+
   it('or with the variable or flag that it came by', async () => {
+    expect(await faultOf(ONE, { env: { FOREBAY_STORAGE: 'memroy:' } })).toContain(
+      'FOREBAY_STORAGE: storage: The backend',
+    )
+    expect(await faultOf(ONE, { flags: { storage: 'sqlite:' } })).toContain(
+      '--storage: storage: "sqlite:" names no file',
+    )
     expect(await faultOf(ONE, { env: { FOREBAY_GRACE_MS: 'soon' } })).toContain('FOREBAY_GRACE_MS: graceMs: ')
     expect(await faultOf(ONE, { flags: { listen: 'nowhere' } })).toContain('--listen: listen: "nowhere" is no address')
   })

@@ -5,6 +5,7 @@
 
 import { readFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
+import { checkBackendUrl } from '../backends/open-backend.ts'
 import { ForebayError, messageOf } from '../errors.ts'
 import { configSchema, type GatewayConfig } from './config-schema.ts'
 import { ConfigText } from './config-text.ts'
@@ -53,7 +54,26 @@ export async function loadConfig(sources: ConfigSources): Promise<GatewayConfig>
   const parsed = configSchema.safeParse(given)
   if (!parsed.success) throw file.fault(parsed.error.issues)
   checkDoors(parsed.data, file)
+  await checkBackends(parsed.data, file)
   return parsed.data
+}
+
+/** The URLs of backends, as far as they can be read without being opened. */
+async function checkBackends({ storage, coordinator, queues }: GatewayConfig, file: ConfigText): Promise<void> {
+  const urls: [path: string[], url: string | undefined][] = [
+    [['storage'], storage],
+    [['coordinator'], coordinator],
+    ...Object.entries(queues).map(([name, { overflow }]): [string[], string | undefined] => [
+      ['queues', name, 'overflow', 'to'],
+      overflow.to,
+    ]),
+  ]
+  for (const [path, url] of urls) {
+    await (url &&
+      checkBackendUrl(url).catch((fault) => {
+        throw file.fault([{ path, message: messageOf(fault) }])
+      }))
+  }
 }
 
 /** What no single field can tell: who may come in, and what may be called. */

@@ -6,6 +6,7 @@ import { LeveledConsumer } from '../consumer/leveled-consumer.ts'
 import type { ConsumerLimits, PerKeyOptions } from '../consumer/options.ts'
 import type { ScheduledLimits } from '../consumer/schedule.ts'
 import type { ForebayError } from '../errors.ts'
+import { startsPerSecond } from '../flow/flow-limits.ts'
 import type { ScalingOptions } from '../flow/scaling-options.ts'
 import { LoadLevelingQueue } from '../queue/load-leveling-queue.ts'
 import type { Overflow } from '../queue/overflow.ts'
@@ -212,8 +213,8 @@ function overflowOf({ overflow: { policy, deadlineMs = 0, to = '' } }: QueueSett
 
 /** As many starts as the limits that count starts allow, and nothing if none does. */
 function expectedOf({ rate }: QueueSettings): { expectedPerSecond?: number } {
-  const counted = [rate, ...rate.also].filter(({ counts }) => counts === 'tasks')
-  return counted.length === 0 ? {} : { expectedPerSecond: Math.min(...counted.map(({ perSecond }) => perSecond)) }
+  const expectedPerSecond = startsPerSecond([rate, ...rate.also])
+  return expectedPerSecond === Number.POSITIVE_INFINITY ? {} : { expectedPerSecond }
 }
 
 function signalOf(queue: LoadLevelingQueue, consumer: LeveledConsumer, options: ScalingOptions): ScalingSignal {

@@ -4,6 +4,7 @@
 
 import type { QueueService } from '../backends/queue-service.ts'
 import type { Clock } from '../clock.ts'
+import type { ScalingDecision } from '../flow/scaling-options.ts'
 import type { TaskInput } from '../task.ts'
 import type { EnqueueResult, LoadLevelingQueue } from './load-leveling-queue.ts'
 
@@ -15,6 +16,8 @@ export interface QueueObserver {
   around(service: QueueService, queue: { readonly name: string; readonly clock: Clock }): QueueService
   /** The queue is open. Returns what ends the watching, when the queue is closed. */
   watchQueue(queue: ObservedQueue): () => void
+  /** An autoscaler has decided how many workers the queue should have; undefined: it decides no more. */
+  noteScaling(queue: string, decision: ScalingDecision | undefined): void
   /** Tasks are about to be admitted; undefined: nobody cares. */
   sending(queue: string, inputs: readonly TaskInput[]): Sending | undefined
 }

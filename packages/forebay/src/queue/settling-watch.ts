@@ -22,6 +22,7 @@ export function watchSettling(service: QueueService, onFreed: (count: number) =>
     find: (ids) => service.find(ids),
     dead: service.dead,
     ...(service.shared && { shared: service.shared }),
+    ...(service.ownRate && { ownRate: service.ownRate }),
     close: () => service.close(),
   }
 }

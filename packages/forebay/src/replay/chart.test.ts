@@ -72,3 +72,18 @@ it('draws an SVG with the same scales for all columns and no markup from titles'
   expect(svg.match(/>50</g)).toHaveLength(2)
   expect(svg.match(/<polygon/g)).toHaveLength(6)
 })
+
+it('leaves out the middle of a title or subtitle that is wider than its panel, and tells all of it in the SVG’s title', () => {
+  const long = `${'a'.repeat(60)} and ${'b'.repeat(60)}`
+  const column = { picture: burst, labels: ['input', 'depth', 'output'] as const }
+  const svg = svgOf([{ ...column, title: `title ${long}`, subtitle: `subtitle ${long}` }])
+  const [title = '', subtitle = ''] = [...svg.matchAll(/<text [^>]*y="(?:24|42)">(.*?)<\/text>/g)].map(
+    ([, text]) => text,
+  )
+  expect([title.length, subtitle.length]).toEqual([44, 64])
+  expect(title).toMatch(/^title a+…b+$/)
+  expect(subtitle).toMatch(/^subtitle a+…b+$/)
+  expect(svg).toContain(`<title>title ${long}: subtitle ${long}</title>`)
+  const fits = 'c'.repeat(44)
+  expect(svgOf([{ ...column, title: fits, subtitle: 'x' }])).toContain(`>${fits}</text>`)
+})

@@ -12,6 +12,8 @@ export interface SvgColumn {
 
 const PANEL = { width: 400, height: 90, gap: 34, left: 48, top: 72 } as const
 const COLUMN_WIDTH = PANEL.left + PANEL.width + 16
+/** So many characters are as wide as a panel, in most fonts: nothing measures them here. */
+const MOST_CHARACTERS = { title: 44, text: 64 } as const
 const KEYS = ['input', 'depth', 'output'] as const
 
 /** Follows the reader's light or dark scheme; needs no font, script or other file. */
@@ -50,8 +52,8 @@ function columnOf(column: SvgColumn, left: number, tops: readonly number[], seco
   })
   return [
     `<g transform="translate(${left})">`,
-    `<text class="title" x="${PANEL.left}" y="24">${escaped(column.title)}</text>`,
-    `<text x="${PANEL.left}" y="42">${escaped(column.subtitle)}</text>`,
+    `<text class="title" x="${PANEL.left}" y="24">${escaped(fitting(column.title, MOST_CHARACTERS.title))}</text>`,
+    `<text x="${PANEL.left}" y="42">${escaped(fitting(column.subtitle, MOST_CHARACTERS.text))}</text>`,
     ...panels,
     '</g>',
   ].join('\n')
@@ -90,6 +92,14 @@ function niceTop(value: number): number {
 
 function fixed(value: number): string {
   return String(Math.round(value * 10) / 10)
+}
+
+/** Without its middle if it is too long: what it begins and ends with says most. */
+function fitting(text: string, most: number): string {
+  const characters = [...text]
+  if (characters.length <= most) return text
+  const end = Math.floor((most - 1) / 2)
+  return `${characters.slice(0, most - 1 - end).join('')}…${characters.slice(-end).join('')}`
 }
 
 function escaped(text: string): string {

@@ -14,6 +14,8 @@ export interface WorkSeen {
   /** Undefined: not measured. */
   readonly serviceMs?: number | undefined
   readonly serviceDeviationMs?: number | undefined
+  /** How long a worker takes from when it is asked for until it takes tasks. */
+  readonly startUpMs?: number | undefined
   /** What the downstream can take, starts a second, however many workers there are; undefined or Infinity: not known. */
   readonly capacityPerSecond?: number | undefined
 }

@@ -5,12 +5,14 @@ import { ForebayError } from '../errors.ts'
 import type { ScalingDecision } from '../flow/scaling-options.ts'
 import { LoadLevelingQueue } from '../queue/load-leveling-queue.ts'
 import { seededRandom } from '../random.ts'
+import { createTelemetry } from '../telemetry/telemetry.ts'
 import { Autoscaler } from './autoscaler.ts'
 import { ConsumerActuator } from './consumer-actuator.ts'
 
 async function scene({ rate }: { rate?: number } = {}) {
   const clock = new VirtualClock()
-  const queue = await LoadLevelingQueue.open('memory:', { clock, random: seededRandom(1) })
+  const telemetry = createTelemetry({ clock, eventLoop: false, meterProvider: false, tracerProvider: false })
+  const queue = await LoadLevelingQueue.open('memory:', { name: 'orders', clock, random: seededRandom(1), telemetry })
   let done = 0
   const consumer = new LeveledConsumer(
     queue,
@@ -19,19 +21,40 @@ async function scene({ rate }: { rate?: number } = {}) {
   )
   const autoscaler = new Autoscaler(queue, new ConsumerActuator(consumer), {
     waitMs: 20_000,
-    startUpMs: 0,
     controlMs: 2_000,
     min: 1,
     max: 50,
   })
   const decisions: ScalingDecision[] = []
   autoscaler.on('decision', (decision) => decisions.push(decision))
-  return { clock, queue, consumer, autoscaler, decisions, done: () => done }
+  const shown = async () => (await telemetry.prometheus()).text.match(/^forebay_(desired|useful|late).*$/gm)
+  return { clock, queue, consumer, autoscaler, decisions, shown, done: () => done }
 }
 
 const tasks = (count: number) => Array.from({ length: count }, () => ({ type: 'work', payload: {} }))
 
 describe('the autoscaler within a process', () => {
+  it('its decisions are among the metrics of the queue, while it decides', async () => {
+    const { clock, queue, consumer, autoscaler, decisions, shown } = await scene({ rate: 4 })
+    await consumer.start()
+    expect(await shown()).toBeNull()
+    autoscaler.start()
+    await queue.enqueueMany(tasks(100))
+    await clock.advance(10_000)
+    const latest = decisions.at(-1) as ScalingDecision
+    expect(latest.desired).toBeGreaterThan(1)
+    expect(Number.isFinite(latest.useful)).toBe(true)
+    expect(await shown()).toEqual([
+      `forebay_desired_workers{queue="orders"} ${latest.desired}`,
+      `forebay_useful_workers{queue="orders"} ${latest.useful}`,
+      `forebay_late_share_ratio{queue="orders"} ${latest.lateShare}`,
+    ])
+    await autoscaler.stop()
+    expect(await shown()).toBeNull()
+    await clock.advance(60_000)
+    await consumer.stop()
+  })
+
   it('raises the concurrency for a backlog, serves it within the objective, and lowers it again', async () => {
     const { clock, queue, consumer, autoscaler, decisions, done } = await scene()
     const waits: number[] = []

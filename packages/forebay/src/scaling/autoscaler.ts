@@ -52,6 +52,11 @@ export class Autoscaler {
     this.#cancelTimer?.()
     this.#cancelTimer = undefined
     await this.#turn
+    this.#note(undefined)
+  }
+
+  #note(decision: ScalingDecision | undefined): void {
+    this.#queue.telemetry?.noteScaling(this.#queue.name ?? '', decision)
   }
 
   #next(): CancelTimer {
@@ -69,6 +74,7 @@ export class Autoscaler {
       const seen = await this.#sight.look()
       if (!this.#cancelTimer) return
       const decision = this.#policy.decide(seen)
+      this.#note(decision)
       this.#events.emit('decision', decision)
       if (decision.change !== 'hold') this.#actuator.scaleTo(decision.desired)
     } catch (thrown) {

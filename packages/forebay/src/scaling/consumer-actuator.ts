@@ -1,6 +1,6 @@
 /**
  * Scaling within a process: a worker is one attempt at a time of a consumer, and comes and goes at once. It needs `min: 1`, for the
- * consumer has a concurrency of at least one, and `startUpMs: 0`.
+ * consumer has a concurrency of at least one.
  *
  * What bounds the consumer's flow beside its concurrency (rate, quota, breaker, a hold, a pause) is the downstream's capacity.
  */
@@ -24,7 +24,7 @@ export class ConsumerActuator<Types extends TaskTypes> implements Actuator {
   }
 
   work(): WorkSeen {
-    return this.#work.seen
+    return { ...this.#work.seen, startUpMs: 0 }
   }
 
   scaleTo(workers: number): void {

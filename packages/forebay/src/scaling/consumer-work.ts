@@ -3,6 +3,7 @@
 import type { ConsumerEvents } from '../consumer/events.ts'
 import type { Limits } from '../consumer/options.ts'
 import type { EffectiveRate } from '../flow/effective-rate.ts'
+import { startsPerSecond } from '../flow/flow-limits.ts'
 import { ServiceTimes } from '../flow/service-times.ts'
 import type { WorkSeen } from './actuator.ts'
 
@@ -43,9 +44,9 @@ export class ConsumerWork {
   get #capacityPerSecond(): number {
     const { limits, effectiveRate } = this.#consumer
     if (effectiveRate.boundBy !== 'concurrency') return effectiveRate.perSecond
-    const rates = limits.flow.limits.flatMap(({ counts, perSecond }) => (counts === 'tasks' ? perSecond : []))
+    const perSecond = startsPerSecond(limits.flow.limits)
     const { meanMs = 0 } = this.#times
-    if (limits.concurrencyScope === 'queue' && meanMs > 0) rates.push((limits.concurrency * 1_000) / meanMs)
-    return Math.min(...rates, Number.POSITIVE_INFINITY)
+    if (limits.concurrencyScope !== 'queue' || meanMs === 0) return perSecond
+    return Math.min(perSecond, (limits.concurrency * 1_000) / meanMs)
   }
 }

@@ -10,10 +10,14 @@
 import type { Depth } from '../backends/queue-service.ts'
 import type { Clock } from '../clock.ts'
 import type { ScalingObservation } from '../flow/scaling-options.ts'
+import type { QueueObserver } from '../queue/observer.ts'
 import type { Actuator } from './actuator.ts'
 
 export interface ScaledQueue {
   readonly clock: Clock
+  readonly name?: string
+  /** Is told what is decided. */
+  readonly telemetry?: Pick<QueueObserver, 'noteScaling'> | undefined
   depth(): Promise<Depth>
 }
 
@@ -44,7 +48,7 @@ export class QueueSight {
   async look(): Promise<ScalingObservation> {
     const depth = await this.#queue.depth()
     const atMs = this.#queue.clock.monotonic()
-    const { serviceMs, serviceDeviationMs, capacityPerSecond, finished = 0 } = this.#actuator.work()
+    const { serviceMs, serviceDeviationMs, startUpMs, capacityPerSecond, finished = 0 } = this.#actuator.work()
     const arrived = this.#note(depth, atMs, finished)
     return {
       atMs,
@@ -54,6 +58,7 @@ export class QueueSight {
       ...this.#actuator.workers(),
       serviceMs: serviceMs ?? (this.#ended > 0 ? this.#inFlightMs / this.#ended : undefined),
       serviceDeviationMs,
+      startUpMs,
       capacityPerSecond,
     }
   }

@@ -137,12 +137,38 @@ describe('what a pool tells of its work', () => {
     ready(1, 2)
     of(1).tell(workMessage({ finished: 10, serviceMs: 100, serviceDeviationMs: 20, capacityPerSecond: 50 }))
     of(2).tell(workMessage({ finished: 5, serviceMs: 200, serviceDeviationMs: 40, capacityPerSecond: 0 }))
-    expect(pool.work()).toEqual({ finished: 15, serviceMs: 150, serviceDeviationMs: 30, capacityPerSecond: 0 })
+    expect(pool.work()).toMatchObject({ finished: 15, serviceMs: 150, serviceDeviationMs: 30, capacityPerSecond: 0 })
     of(2).tell(workMessage({ finished: 6, capacityPerSecond: Number.POSITIVE_INFINITY }))
-    expect(pool.work()).toEqual({ finished: 16, serviceMs: 100, serviceDeviationMs: 20, capacityPerSecond: 50 })
+    expect(pool.work()).toMatchObject({ finished: 16, serviceMs: 100, serviceDeviationMs: 20, capacityPerSecond: 50 })
     pool.scaleTo(1)
     of(2).end(0, 'code 0')
     expect(pool.work().finished).toBe(16)
+  })
+
+  it('is also how long the slowest of its latest workers took to start, each from its own start', async () => {
+    const { clock, pool, of, ready } = scene()
+    pool.scaleTo(2)
+    expect(pool.work().startUpMs).toBeUndefined()
+    await clock.advance(300)
+    ready(1)
+    expect(pool.work().startUpMs).toBe(300)
+    await clock.advance(400)
+    ready(2)
+    expect(pool.work().startUpMs).toBe(700)
+    // One that broke is started anew, and its time runs from then.
+    of(1).end(1, 'code 1')
+    await clock.advance(60_000)
+    await clock.advance(200)
+    ready(3)
+    expect(pool.work().startUpMs).toBeGreaterThan(700)
+    for (let count = 3; count <= 9; count++) {
+      pool.scaleTo(count)
+      ready(count + 1)
+    }
+    expect(pool.work().startUpMs).toBeGreaterThan(700)
+    pool.scaleTo(10)
+    ready(11)
+    expect(pool.work().startUpMs).toBe(0)
   })
 
   it('leaves alone what others say over the same channel', () => {

@@ -12,6 +12,7 @@
 import type { CancelTimer, Clock } from '../clock.ts'
 import { Emitter, type Listener } from '../events.ts'
 import { type BackoffSettings, fullJitter } from '../flow/backoff.ts'
+import { StartUpTimes } from '../flow/start-up-times.ts'
 import type { RandomSource } from '../random.ts'
 import type { Actuator, WorkSeen } from './actuator.ts'
 import { isWorkerMessage } from './worker-messages.ts'
@@ -59,6 +60,7 @@ export class WorkerPool implements Actuator {
   #workers: Worker[] = []
   /** Of those that are gone. */
   #finished = 0
+  readonly #startUps = new StartUpTimes()
   #brokenInARow = 0
   #brokenAt = Number.NEGATIVE_INFINITY
   #isStopped = false
@@ -94,6 +96,7 @@ export class WorkerPool implements Actuator {
       serviceDeviationMs: meanOf(
         told.flatMap(({ serviceMs, serviceDeviationMs = 0 }) => (serviceMs ? serviceDeviationMs : [])),
       ),
+      startUpMs: this.#startUps.slowestMs,
       capacityPerSecond: known,
     }
   }
@@ -137,6 +140,7 @@ export class WorkerPool implements Actuator {
       if (worker.state !== 'starting') return
       worker.state = 'ready'
       const startUpMs = this.#options.clock.monotonic() - worker.startedAt
+      this.#startUps.note(startUpMs)
       this.#events.emit('ready', { pid: worker.process?.pid, startUpMs })
       return
     }

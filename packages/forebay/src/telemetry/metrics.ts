@@ -224,6 +224,24 @@ export const METRICS = {
     [...QUEUE, 'state'],
     '1 for the state of the circuit breaker, 0 for the others. Absent without a breaker.',
   ),
+  desiredWorkers: gauge(
+    'forebay.desired.workers',
+    '{worker}',
+    QUEUE,
+    'Workers that the objective of the queue takes. Absent without an objective, and before the first decision.',
+  ),
+  usefulWorkers: gauge(
+    'forebay.useful.workers',
+    '{worker}',
+    QUEUE,
+    'Workers that the downstream can use; more are never desired. Absent where that is not known.',
+  ),
+  lateShare: gauge(
+    'forebay.late.share',
+    '1',
+    QUEUE,
+    'Share of the tasks of the last hour that waited longer than the objective says. Absent without an objective.',
+  ),
   keyTasks: gauge(
     'forebay.key.tasks',
     '{task}',

@@ -39,7 +39,9 @@ const request = { max: 10, leaseMs: 30_000, waitMs: 0 }
 
 describe('observedService', () => {
   it('answers as the backend does, and times every operation of the port', async () => {
-    const { observed, registry, service } = await house()
+    const { observed, registry, service } = await house(() => ({
+      ownRate: { mostPerSecond: 500, keep: async () => {} },
+    }))
     expect(observed.capabilities).toBe(service.capabilities)
     expect(await observed.push([task('a'), task('b')])).toEqual([
       { status: 'accepted', id: 'a' },
@@ -57,6 +59,8 @@ describe('observedService', () => {
     expect(await observed.dead.redrive(['b'])).toBe(1)
     expect(await observed.dead.drop('all')).toBe(0)
     expect(await observed.shared?.apply('flow', { kind: 'hold', delayMs: 1 })).toMatchObject({ now: 0 })
+    expect(observed.ownRate?.mostPerSecond).toBe(500)
+    await observed.ownRate?.keep(50)
     await observed.close()
     const timed = OPERATIONS.map(
       (operation) => registry.series(METRICS.operationDuration, { queue: 'orders', operation }).count,
@@ -70,6 +74,7 @@ describe('observedService', () => {
       find: 1,
       dead: 3,
       shared: 1,
+      ownRate: 1,
     })
     expect(registry.series(METRICS.sent, { queue: 'orders' }).value).toBe(2)
     expect(registry.series(METRICS.consumed, { queue: 'orders' }).value).toBe(2)

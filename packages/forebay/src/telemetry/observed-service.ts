@@ -7,7 +7,7 @@
  * A claim is parked until work arrives; only while a task was ready as well was anything late.
  */
 
-import type { Claim, DeadLetters, NewTask, PushResult, QueueService } from '../backends/queue-service.ts'
+import type { Claim, DeadLetters, NewTask, OwnRate, PushResult, QueueService } from '../backends/queue-service.ts'
 import type { SharedState } from '../backends/shared-state.ts'
 import type { Clock } from '../clock.ts'
 import { asForebayError } from '../errors.ts'
@@ -15,7 +15,7 @@ import { METRICS } from './metrics.ts'
 import type { Histogram, Registry } from './registry.ts'
 
 /** What is called, in the words of the port. */
-export const OPERATIONS = ['push', 'claim', 'settle', 'extend', 'depth', 'find', 'dead', 'shared'] as const
+export const OPERATIONS = ['push', 'claim', 'settle', 'extend', 'depth', 'find', 'dead', 'shared', 'ownRate'] as const
 export type Operation = (typeof OPERATIONS)[number]
 
 export interface ObservedServiceOptions {
@@ -56,6 +56,7 @@ export function observedService(service: QueueService, options: ObservedServiceO
     find: (ids) => time('find', () => service.find(ids)),
     dead: observedDead(service.dead, time),
     ...(service.shared && { shared: observedShared(service.shared, time) }),
+    ...(service.ownRate && { ownRate: observedOwnRate(service.ownRate, time) }),
     close: () => service.close(),
   }
 }
@@ -106,4 +107,11 @@ function observedDead(dead: DeadLetters, time: Time): DeadLetters {
 
 function observedShared(shared: SharedState, time: Time): SharedState {
   return { apply: (cell, step) => time('shared', () => shared.apply(cell, step)) }
+}
+
+function observedOwnRate(ownRate: OwnRate, time: Time): OwnRate {
+  return {
+    mostPerSecond: ownRate.mostPerSecond,
+    keep: (perSecond) => time('ownRate', () => ownRate.keep(perSecond)),
+  }
 }

@@ -12,6 +12,7 @@ import type { ObservedConsumer } from '../consumer/observer.ts'
 import type { BreakerState } from '../flow/breaker.ts'
 import type { FlowBound } from '../flow/effective-rate.ts'
 import { HeavyHitters } from '../flow/heavy-hitters.ts'
+import type { ScalingDecision } from '../flow/scaling-options.ts'
 import type { ObservedQueue } from '../queue/observer.ts'
 import { METRICS } from './metrics.ts'
 import type { Gauge, Registry } from './registry.ts'
@@ -73,6 +74,9 @@ export class QueueWatch {
       rateLimit: registry.series(METRICS.rateLimit, { queue }),
       effectiveRate: registry.series(METRICS.effectiveRate, { queue }),
       pacerUtilization: registry.series(METRICS.pacerUtilization, { queue }),
+      desiredWorkers: registry.series(METRICS.desiredWorkers, { queue }),
+      usefulWorkers: registry.series(METRICS.usefulWorkers, { queue }),
+      lateShare: registry.series(METRICS.lateShare, { queue }),
       bounds: byName(BOUNDS, (bound) => registry.series(METRICS.flowBound, { queue, bound })),
       breaker: byName(BREAKER_STATES, (state) => registry.series(METRICS.breakerState, { queue, state })),
     }
@@ -81,6 +85,13 @@ export class QueueWatch {
 
   noteKey(key: string): void {
     this.#keys?.note(key)
+  }
+
+  noteScaling(decision: ScalingDecision | undefined): void {
+    const { desiredWorkers, usefulWorkers, lateShare } = this.#gauges
+    desiredWorkers.set(decision?.desired)
+    usefulWorkers.set(finite(decision?.useful))
+    lateShare.set(decision?.lateShare)
   }
 
   watchQueue(queue: ObservedQueue): () => void {

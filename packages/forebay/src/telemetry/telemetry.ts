@@ -18,6 +18,7 @@ import type { AnyMiddleware, MiddlewareScope } from '../consumer/middleware/comp
 import { tracing } from '../consumer/middleware/tracing.ts'
 import type { ConsumerObserver, ObservedConsumer } from '../consumer/observer.ts'
 import { ForebayError } from '../errors.ts'
+import type { ScalingDecision } from '../flow/scaling-options.ts'
 import type { ObservedQueue, QueueObserver, Sending } from '../queue/observer.ts'
 import type { TaskTypes } from '../queue/task-types.ts'
 import type { TaskInput } from '../task.ts'
@@ -102,6 +103,10 @@ export class Telemetry implements QueueObserver, ConsumerObserver {
 
   watchConsumer(consumer: ObservedConsumer, queue: string): void {
     this.#watches.get(queue)?.watchConsumer(consumer)
+  }
+
+  noteScaling(queue: string, decision: ScalingDecision | undefined): void {
+    this.#watches.get(queue)?.noteScaling(decision)
   }
 
   aroundHandler<Types extends TaskTypes>(handler: Handler<Types>, scope: MiddlewareScope): Handler<Types> {

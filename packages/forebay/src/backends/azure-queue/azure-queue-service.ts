@@ -75,22 +75,14 @@ export class AzureQueueService implements QueueService {
   }
 
   push(tasks: readonly NewTask[], bounds: Bounds = {}, transaction?: unknown): Promise<PushResult[]> {
-    return this.#work.run(async () => {
-      if (transaction !== undefined) {
-        throw new ForebayError(
-          'UNSUPPORTED',
-          'The azure-queue backend cannot push within a transaction; nothing was stored.',
-        )
-      }
-      const room = await this.#room.take(tasks.length, bounds)
-      const stored = await Promise.allSettled(tasks.slice(0, room).map((task) => this.#put(task)))
+    const put = async (some: readonly NewTask[]) => {
+      const stored = await Promise.allSettled(some.map((task) => this.#put(task)))
       this.#poller.wake()
       const failed = stored.find((one) => one.status === 'rejected')
       if (failed) throw failed.reason
-      return tasks.map(({ id }, index) =>
-        index < room ? { status: 'accepted', id } : { status: 'full', bound: 'depth' },
-      )
-    })
+      return undefined
+    }
+    return this.#work.run(() => this.#room.push(tasks, bounds, transaction, put))
   }
 
   claim(request: ClaimRequest): Promise<Claim[]> {
@@ -104,13 +96,10 @@ export class AzureQueueService implements QueueService {
   settle(settlements: readonly Settlement[]): Promise<SettleResult[]> {
     return this.#work.run(async () => {
       const results = await this.#settling.settle(settlements)
-      let ended = 0
+      this.#room.noteSettled(settlements, results)
       settlements.forEach((settlement, index) => {
-        if (results[index]?.status !== 'settled') return
-        if (settlement.outcome === 'retry' || settlement.outcome === 'release') this.#due.add(settlement.delayMs)
-        else ended++
+        if (results[index]?.status === 'settled' && 'delayMs' in settlement) this.#due.add(settlement.delayMs)
       })
-      this.#room.left(ended)
       this.#poller.wake()
       return results
     })

@@ -4,6 +4,7 @@ import type { Clock } from '../../clock.ts'
 import { ForebayError } from '../../errors.ts'
 import type { TaskId } from '../../task.ts'
 import { MAX_BLOB_BYTES } from '../blob-store.ts'
+import { OneAtATime } from '../one-at-a-time.ts'
 import { OpenWork } from '../open-work.ts'
 import type {
   Bounds,
@@ -16,6 +17,7 @@ import type {
   ExtendResult,
   FoundTask,
   NewTask,
+  OwnRate,
   PushResult,
   QueueService,
   Settlement,
@@ -29,7 +31,7 @@ import { DedupMarks, LONGEST_WINDOW_MS } from './dedup.ts'
 import { longestLeaseMs } from './delivery.ts'
 import { DepthGauge, MOST_COUNTED } from './depth-gauge.ts'
 import type { Inbox } from './inbox.ts'
-import { ensure, type InForce, type Level } from './leveling.ts'
+import { ensure, type InForce, type Level, MOST_PER_SECOND } from './leveling.ts'
 import { Reception } from './reception.ts'
 import { Settling } from './settling.ts'
 import { Store, type StoreOptions } from './store.ts'
@@ -55,6 +57,11 @@ export class CloudTasksQueueService implements QueueService {
   readonly backend = 'cloud-tasks'
   readonly capabilities: Capabilities
   readonly dead: DeadLetters
+  /** What is dispatched a second: `level`, as the consumers ask for it. */
+  readonly ownRate: OwnRate = {
+    mostPerSecond: MOST_PER_SECOND,
+    keep: async (perSecond) => void (await this.level({ perSecond: Math.min(perSecond, MOST_PER_SECOND) })),
+  }
   readonly #parts: CloudTasksParts
   readonly #inbox: Inbox
   readonly #clock: Clock
@@ -65,6 +72,8 @@ export class CloudTasksQueueService implements QueueService {
   readonly #gauge: DepthGauge
   readonly #room: Room
   readonly #work = new OpenWork()
+  /** Of two changes the later one's is in force. */
+  readonly #leveling = new OneAtATime()
   #level: Level
 
   constructor(parts: CloudTasksParts) {
@@ -88,19 +97,13 @@ export class CloudTasksQueueService implements QueueService {
 
   push(tasks: readonly NewTask[], bounds: Bounds = {}, transaction?: unknown): Promise<PushResult[]> {
     return this.#work.run(async () => {
-      if (transaction !== undefined) {
-        throw unsupported('The cloud-tasks backend cannot push within a transaction; nothing was stored.')
-      }
       if ((bounds.maxDepth ?? 0) > MOST_COUNTED) {
         throw unsupported(
           `Of a queue of Cloud Tasks at most ${MOST_COUNTED} tasks are counted: lower maxDepth.`,
           'maxDepth',
         )
       }
-      const room = await this.#room.take(tasks.length, bounds)
-      const stored = await this.#addAll(tasks.slice(0, room))
-      this.#room.left(stored.filter(({ status }) => status !== 'accepted').length)
-      return tasks.map((_, index) => stored[index] ?? { status: 'full', bound: 'depth' })
+      return this.#room.push(tasks, bounds, transaction, (some) => this.#addAll(some))
     })
   }
 
@@ -120,10 +123,7 @@ export class CloudTasksQueueService implements QueueService {
   settle(settlements: readonly Settlement[]): Promise<SettleResult[]> {
     return this.#work.run(async () => {
       const results = await this.#settling.settle(settlements)
-      const ended = settlements.filter(
-        ({ outcome }, index) => results[index]?.status === 'settled' && outcome !== 'retry' && outcome !== 'release',
-      )
-      this.#room.left(ended.length)
+      this.#room.noteSettled(settlements, results)
       return results
     })
   }
@@ -154,12 +154,7 @@ export class CloudTasksQueueService implements QueueService {
    * @throws ForebayError `UNSUPPORTED` (beyond what Cloud Tasks has), `INVALID_OPTION`, `BACKEND_UNAVAILABLE`.
    */
   level(level: Level = {}): Promise<InForce> {
-    return this.#work.run(async () => {
-      const next = { ...this.#level, ...level }
-      const inForce = await ensure(this.#parts.main, next, this.#parts.manage)
-      this.#level = next
-      return inForce
-    })
+    return this.#work.run(() => this.#leveling.run(() => this.#bringInForce(level)))
   }
 
   /** No delivery begins until `resume`; what is held goes on. Stays so when this process ends. */
@@ -184,6 +179,13 @@ export class CloudTasksQueueService implements QueueService {
     await this.#inbox.leave(this.#reception)
     await this.#work.idle()
     await this.#parts.letGo()
+  }
+
+  async #bringInForce(level: Level): Promise<InForce> {
+    const next = { ...this.#level, ...level }
+    const inForce = await ensure(this.#parts.main, next, this.#parts.manage)
+    this.#level = next
+    return inForce
   }
 
   /** Those with a dedup id one after another: they may be each other's duplicates. */

@@ -23,7 +23,7 @@ export interface InForce {
   readonly paused: boolean
 }
 
-const MOST_PER_SECOND = 500
+export const MOST_PER_SECOND = 500
 const MOST_AT_ONCE = 5_000
 
 /** Only for deliveries without an answer of ours: a retry is a task of its own, with a time of its own. */

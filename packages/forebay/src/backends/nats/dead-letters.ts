@@ -2,7 +2,8 @@
 
 import type { TaskId } from '../../task.ts'
 import type { DeadLetter, DeadPage } from '../queue-service.ts'
-import type { DeadNote, Store } from './store.ts'
+import type { DeadNote } from './dead-notes.ts'
+import type { Store } from './store.ts'
 import { storedTaskOf, successorOf, type Version } from './task-record.ts'
 import { inWindows } from './windows.ts'
 
@@ -46,12 +47,12 @@ export class StoredDeadLetters {
     let count = 0
     if (which === 'all') {
       // Those that die meanwhile are left.
-      const last = await this.#store.lastDead()
+      const last = await this.#store.deadNotes.last()
       for (let next = 1; ; ) {
         const found = (await this.#from(next, AT_ONCE)).filter(({ note }) => note <= last)
         await inWindows(found, sizeOf, async ({ letter, note }) => {
           if (await take(letter)) count++
-          await this.#store.removeDeadNote(note)
+          await this.#store.deadNotes.remove(note)
         })
         if (found.length < AT_ONCE) return count
         next = (found.at(-1) as Dead).note + 1
@@ -64,7 +65,7 @@ export class StoredDeadLetters {
         const version = await this.#store.lastVersion(id)
         if (version?.record.kind !== 'dead') return
         if (await take(version)) count++
-        await this.#store.removeDeadNoteOf(version.sequence)
+        await this.#store.deadNotes.removeOf(version.sequence)
       },
     )
     return count
@@ -85,7 +86,7 @@ export class StoredDeadLetters {
           const version = await this.#store.versionAt(one.version)
           if (version?.record.kind === 'dead') letters.set(one, version)
           // Whoever took the letter did not come to its note.
-          else await this.#store.removeDeadNote(one.note)
+          else await this.#store.deadNotes.remove(one.note)
         },
       )
       for (const one of notes) {
@@ -100,10 +101,10 @@ export class StoredDeadLetters {
     const notes: DeadNote[] = []
     for (let next = sequence; notes.length < limit; ) {
       // Over what has been taken out, to the next one; those that follow are asked for together.
-      const first = await this.#store.nextDead(next)
+      const first = await this.#store.deadNotes.next(next)
       if (!first) break
       const count = Math.min(limit - notes.length, AT_ONCE) - 1
-      const following = Array.from({ length: count }, (_, index) => this.#store.deadAt(first.note + 1 + index))
+      const following = Array.from({ length: count }, (_, index) => this.#store.deadNotes.at(first.note + 1 + index))
       notes.push(first, ...(await Promise.all(following)).filter((note) => note !== undefined))
       next = first.note + 1 + count
     }

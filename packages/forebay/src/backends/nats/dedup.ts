@@ -6,7 +6,7 @@
 
 import type { NewTask, PushResult } from '../queue-service.ts'
 import type { JetStream } from './jetstream.ts'
-import { isOutrun } from './nats-errors.ts'
+import { unlessOutrun } from './nats-errors.ts'
 import { hashOf, type QueueNames } from './queue-names.ts'
 import type { ServerTime } from './server-time.ts'
 
@@ -100,13 +100,9 @@ export class DedupIds {
     return message !== undefined && Buffer.from(message.data).toString() === String(sequence)
   }
 
-  async #store(hash: string, record: DedupRecord, last: number): Promise<number | undefined> {
-    try {
-      return await this.#jetstream.publish(this.#names.dedup(hash), JSON.stringify(record), { lastSequence: last })
-    } catch (thrown) {
-      if (isOutrun(thrown)) return undefined
-      throw thrown
-    }
+  #store(hash: string, record: DedupRecord, last: number): Promise<number | undefined> {
+    const expected = { lastSequence: last }
+    return unlessOutrun(this.#jetstream.publish(this.#names.dedup(hash), JSON.stringify(record), expected))
   }
 }
 

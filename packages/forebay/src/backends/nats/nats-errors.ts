@@ -31,6 +31,16 @@ export function isOutrun(thrown: unknown): boolean {
   return thrown instanceof JetStreamError && WRONG_LAST_SEQUENCE.includes(thrown.number)
 }
 
+/** Undefined in the place of an error that somebody else was first. */
+export async function unlessOutrun<Stored>(storing: Promise<Stored>): Promise<Stored | undefined> {
+  try {
+    return await storing
+  } catch (thrown) {
+    if (isOutrun(thrown)) return undefined
+    throw thrown
+  }
+}
+
 /** There is no such message. */
 export function isNotThere(thrown: unknown): boolean {
   if (!(thrown instanceof JetStreamError)) return false

@@ -14,9 +14,10 @@
 
 import type { Clock } from '../../clock.ts'
 import { type Counts, countTasks } from './counts.ts'
+import { DeadNotes } from './dead-notes.ts'
 import { DedupIds } from './dedup.ts'
-import type { JetStream, StoredMessage } from './jetstream.ts'
-import { isOutrun } from './nats-errors.ts'
+import type { JetStream } from './jetstream.ts'
+import { unlessOutrun } from './nats-errors.ts'
 import { OldGrants } from './old-grants.ts'
 import { LATER, type QueueNames, READY } from './queue-names.ts'
 import { KeptResults } from './kept-results.ts'
@@ -38,17 +39,12 @@ export interface StoredGrant extends Grant {
   readonly storedAt: number
 }
 
-/** A dead version, as its note has it. */
-export interface DeadNote {
-  readonly note: number
-  readonly version: number
-}
-
 export class Store {
   readonly names: QueueNames
   readonly time: ServerTime
   readonly dedup: DedupIds
   readonly results: KeptResults
+  readonly deadNotes: DeadNotes
   readonly #jetstream: JetStream
   readonly #oldGrants: OldGrants
   readonly #streams: Streams
@@ -73,6 +69,7 @@ export class Store {
     this.dedup = new DedupIds(jetstream, this.names, this.time, forgetMark)
     this.#oldGrants = new OldGrants(clock, forgetMark)
     this.results = new KeptResults(jetstream, this.names, this.time)
+    this.deadNotes = new DeadNotes(jetstream, streams, () => this.#tasks.era)
   }
 
   get tasksStream(): string {
@@ -151,9 +148,7 @@ export class Store {
    */
   async grant(version: number, grant: Grant, last: number): Promise<number | undefined> {
     const subject = this.names.grant(this.#tasks.era, version)
-    const stored = await this.#unlessOutrun(
-      this.#jetstream.publish(subject, JSON.stringify(grant), { lastSequence: last }),
-    )
+    const stored = await unlessOutrun(this.#jetstream.publish(subject, JSON.stringify(grant), { lastSequence: last }))
     this.#marksEnd.know(stored ?? 0)
     return stored
   }
@@ -169,21 +164,14 @@ export class Store {
   async noteLater(version: number, dueAt: number): Promise<boolean> {
     const subject = this.names.later(this.#tasks.era, version)
     const note = JSON.stringify({ version, dueAt })
-    const stored = await this.#unlessOutrun(this.#jetstream.publish(subject, note, { lastSequence: 0 }))
+    const stored = await unlessOutrun(this.#jetstream.publish(subject, note, { lastSequence: 0 }))
     this.#laterEnd.know(stored ?? 0)
     return stored !== undefined
   }
 
-  /** The same for a dead one. */
-  async noteDead(version: number): Promise<boolean> {
-    const subject = this.names.dead(this.#tasks.era, version)
-    const note = JSON.stringify({ version })
-    return (await this.#unlessOutrun(this.#jetstream.publish(subject, note, { lastSequence: 0 }))) !== undefined
-  }
-
   /** What a version that is not ready needs, when it has just been stored. */
   async noteNew(version: number, { kind, delayMs = 0 }: TaskRecord): Promise<void> {
-    if (kind === 'dead') await this.noteDead(version)
+    if (kind === 'dead') await this.deadNotes.add(version)
     if (kind !== 'delayed') return
     // The version's stamp, from which its delay runs, is not known; it is no later than now.
     const { now, error } = await this.time.now()
@@ -192,39 +180,13 @@ export class Store {
 
   /** The same, when it was met. Whether the note was missing. */
   async noteMet(version: Version): Promise<boolean> {
-    if (version.record.kind === 'dead') return this.noteDead(version.sequence)
+    if (version.record.kind === 'dead') return this.deadNotes.add(version.sequence)
     return this.noteLater(version.sequence, readyAtOf(version))
   }
 
   async removeLaterNote(note: number): Promise<void> {
     await this.#laterEnd.passes(note)
     await this.#jetstream.remove(this.names.laterStream, note)
-  }
-
-  async removeDeadNote(note: number): Promise<void> {
-    await this.#jetstream.remove(this.names.deadStream, note)
-  }
-
-  async removeDeadNoteOf(version: number): Promise<void> {
-    const subject = this.names.dead(this.#tasks.era, version)
-    const message = await this.#jetstream.last(this.names.deadStream, subject)
-    if (message) await this.removeDeadNote(message.sequence)
-  }
-
-  /** The first note of a dead version at or after a sequence. */
-  async nextDead(sequence: number): Promise<DeadNote | undefined> {
-    const message = await this.#jetstream.next(this.names.deadStream, this.names.allDead, sequence)
-    return message && { note: message.sequence, version: this.#versionNoted(message) }
-  }
-
-  async deadAt(note: number): Promise<DeadNote | undefined> {
-    const message = await this.#jetstream.at(this.names.deadStream, note)
-    return message && { note: message.sequence, version: this.#versionNoted(message) }
-  }
-
-  /** The sequence of the latest note of a dead version. */
-  async lastDead(): Promise<number> {
-    return (await this.#streams.info(this.names.deadStream)).state.last_seq
   }
 
   /** Tells the consumer that a version or a note is done with. */
@@ -284,17 +246,11 @@ export class Store {
     return countTasks(this.#streams, this.#tasksEnd, this.#laterEnd)
   }
 
-  /** A note of another era is about nothing. */
-  #versionNoted(message: StoredMessage): number {
-    const [era, sequence] = message.subject.split('.').slice(-2)
-    return era === this.#tasks.era ? Number(sequence) : 0
-  }
-
   /** Stores a version of a task, if the one with sequence `last` is its last one. */
   async #storeAfter(last: number, record: TaskRecord): Promise<number | undefined> {
     const expected = { lastSequence: last, stream: this.tasksStream }
     const storing = this.#jetstream.publish(this.names.task(record.id), encodeRecord(record), expected)
-    const stored = await this.#unlessOutrun(storing)
+    const stored = await unlessOutrun(storing)
     this.#tasksEnd.know(stored ?? 0)
     return stored
   }
@@ -303,14 +259,5 @@ export class Store {
     const end = new StreamEnd(this.#jetstream, name, this.names.tasksAnchor)
     end.know(lastSequence)
     return end
-  }
-
-  async #unlessOutrun(storing: Promise<number>): Promise<number | undefined> {
-    try {
-      return await storing
-    } catch (thrown) {
-      if (isOutrun(thrown)) return undefined
-      throw thrown
-    }
   }
 }

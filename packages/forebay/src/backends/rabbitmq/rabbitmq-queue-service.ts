@@ -125,16 +125,14 @@ export class RabbitmqQueueService implements QueueService {
     await this.#clerk.begin()
   }
 
-  push(tasks: readonly NewTask[], bounds: Bounds = {}): Promise<PushResult[]> {
-    return this.#work.run(async () => {
-      const room = await this.#room.take(tasks.length, bounds)
-      const published = await this.#publisher.publish(tasks.slice(0, room).map((task) => this.#message(task)))
+  push(tasks: readonly NewTask[], bounds: Bounds = {}, transaction?: unknown): Promise<PushResult[]> {
+    const publish = async (some: readonly NewTask[]) => {
+      const published = await this.#publisher.publish(some.map((task) => this.#message(task)))
       const failed = published.find((error) => error !== undefined)
       if (failed) throw failed
-      return tasks.map(({ id }, index) =>
-        index < room ? { status: 'accepted', id } : { status: 'full', bound: 'depth' },
-      )
-    })
+      return undefined
+    }
+    return this.#work.run(() => this.#room.push(tasks, bounds, transaction, publish))
   }
 
   async claim(request: ClaimRequest): Promise<Claim[]> {
@@ -149,10 +147,7 @@ export class RabbitmqQueueService implements QueueService {
   settle(settlements: readonly Settlement[]): Promise<SettleResult[]> {
     return this.#work.run(async () => {
       const results = await this.#settling.settle(settlements)
-      const ended = settlements.filter(
-        ({ outcome }, index) => results[index]?.status === 'settled' && outcome !== 'retry' && outcome !== 'release',
-      )
-      this.#room.left(ended.length)
+      this.#room.noteSettled(settlements, results)
       return results
     })
   }

@@ -96,18 +96,13 @@ export class SqsQueueService implements QueueService {
   }
 
   push(tasks: readonly NewTask[], bounds: Bounds = {}, transaction?: unknown): Promise<PushResult[]> {
-    return this.#work.run(async () => {
-      if (transaction !== undefined) {
-        throw new ForebayError('UNSUPPORTED', 'The sqs backend cannot push within a transaction; nothing was stored.')
-      }
-      const room = await this.#room.take(tasks.length, bounds)
-      const sent = await Promise.all(tasks.slice(0, room).map((task) => this.#send(task)))
+    const send = async (some: readonly NewTask[]) => {
+      const sent = await Promise.all(some.map((task) => this.#send(task)))
       const failed = sent.find((error) => error !== undefined)
       if (failed) throw failed
-      return tasks.map(({ id }, index) =>
-        index < room ? { status: 'accepted', id } : { status: 'full', bound: 'depth' },
-      )
-    })
+      return undefined
+    }
+    return this.#work.run(() => this.#room.push(tasks, bounds, transaction, send))
   }
 
   claim(request: ClaimRequest): Promise<Claim[]> {
@@ -121,10 +116,7 @@ export class SqsQueueService implements QueueService {
   settle(settlements: readonly Settlement[]): Promise<SettleResult[]> {
     return this.#work.run(async () => {
       const results = await this.#settling.settle(settlements)
-      const ended = settlements.filter(
-        ({ outcome }, index) => results[index]?.status === 'settled' && outcome !== 'retry' && outcome !== 'release',
-      )
-      this.#room.left(ended.length)
+      this.#room.noteSettled(settlements, results)
       return results
     })
   }

@@ -4,6 +4,10 @@
  */
 
 import { ForebayError } from '../../errors.ts'
+import type { ScalingDecision } from '../../flow/scaling-options.ts'
+import { METRICS, type Metric } from '../../telemetry/metrics.ts'
+import { prometheusName } from '../../telemetry/prometheus-names.ts'
+import { CONTENT_TYPES } from '../../telemetry/prometheus-text.ts'
 import { type Endpoint, queueOf } from '../endpoint.ts'
 import { ref } from '../schemas.ts'
 
@@ -54,34 +58,31 @@ export const scale: Endpoint = {
   },
 }
 
+/** In the words of `/metrics`, where they are as well. */
+const SIGNALS: readonly (readonly [metric: Metric, read: (decision: ScalingDecision) => number])[] = [
+  [METRICS.desiredWorkers, ({ desired }) => desired],
+  [METRICS.usefulWorkers, ({ useful }) => useful],
+  [METRICS.lateShare, ({ lateShare }) => lateShare],
+]
+
 /** For Prometheus and what reads it: an HPA through the Prometheus adapter, the clouds' collectors. */
 export const scalingMetrics: Endpoint = {
   methods: ['GET'],
   path: '/metrics/scaling',
   summary: 'The scaling signals of all queues that have an objective, as Prometheus text.',
+  description:
+    'Those of `/metrics`, alone: for a scaler that asks often. They have no part in `maxSeries`, and are here with `metrics: false` as well.',
   answers: { 200: { description: 'text/plain; version=0.0.4. A queue is left out before its first decision.' } },
-  handle(gateway, _request, reply) {
-    const decided = [...gateway.queues.values()].flatMap(({ name, scaling }) =>
-      scaling?.latest ? [{ name, ...scaling.latest }] : [],
-    )
-    const gauge = (metric: string, help: string, read: (one: (typeof decided)[number]) => number): string => {
-      // A queue's name has no character that would need an escape.
-      const samples = decided.map((one) => `${metric}{queue="${one.name}"} ${promText(read(one))}\n`)
-      return `# HELP ${metric} ${help}\n# TYPE ${metric} gauge\n${samples.join('')}`
-    }
-    const text = [
-      gauge('forebay_desired_workers', 'Workers that the objective takes.', ({ desired }) => desired),
-      gauge('forebay_useful_workers', 'Workers that the downstream can use.', ({ useful }) => useful),
-      gauge(
-        'forebay_late_share',
-        'Share of the tasks of the last hour that waited too long.',
-        ({ lateShare }) => lateShare,
-      ),
-    ]
-    return reply.type('text/plain; version=0.0.4; charset=utf-8').send(text.join(''))
+  handle({ queues }, _request, reply) {
+    const text = SIGNALS.map(([metric, read]) => {
+      const name = prometheusName(metric)
+      const samples = [...queues.values()].flatMap(({ name: queue, scaling }) => {
+        const value = scaling?.latest && read(scaling.latest)
+        // A queue's name has no character that would need an escape.
+        return value !== undefined && Number.isFinite(value) ? `${name}{queue="${queue}"} ${value}\n` : []
+      })
+      return `# HELP ${name} ${metric.help}\n# TYPE ${name} ${metric.kind}\n${samples.join('')}`
+    })
+    return reply.type(CONTENT_TYPES.prometheus).send(text.join(''))
   },
-}
-
-function promText(value: number): string {
-  return value === Number.POSITIVE_INFINITY ? '+Inf' : String(value)
 }
