@@ -8,7 +8,7 @@
  */
 
 import { AGEING_STEP_MS } from '../../rank.ts'
-import { NOW, routine } from './routine.ts'
+import { lookedUp, NOW, routine } from './routine.ts'
 
 /** The tasks, as columns; pushing.ts gives them in this order. */
 export const PUSH_COLUMNS = `ids text[], types text[], payloads text[], keys text[], headers text[], priorities integer[],
@@ -56,8 +56,8 @@ export const push = (s: string): string =>
       FOR one IN
         SELECT u.ord, octet_length(u.payload) AS size, d.task_id AS first, d.print = u.print AS same, p.id AS queued
           FROM unnest(ids, payloads, dedups, prints) WITH ORDINALITY u (id, payload, dedup, print, ord)
-          LEFT JOIN ${s}.dedup d ON d.queue = q AND d.dedup_id = u.dedup AND d.until > now
-          LEFT JOIN ${s}.tasks p ON p.id = u.id AND p.queue = q ORDER BY u.ord
+          LEFT JOIN ${lookedUp(`${s}.dedup`, 'a.queue = q AND a.dedup_id = u.dedup AND a.until > now')} d ON true
+          LEFT JOIN ${lookedUp(`${s}.tasks`, 'a.id = u.id AND a.queue = q')} p ON true ORDER BY u.ord
       LOOP
         IF one.first IS NOT NULL THEN
           statuses[one.ord] := CASE WHEN one.same THEN 1 ELSE 2 END;

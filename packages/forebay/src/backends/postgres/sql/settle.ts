@@ -2,7 +2,7 @@
 
 import { TASK_BOUNDS } from '../../../task.ts'
 import { GRANT_SIZE } from '../token.ts'
-import { isAt, NOW, routine } from './routine.ts'
+import { isAt, lookedUp, NOW, routine } from './routine.ts'
 
 /**
  * Those that are asked about, in their order: grant by grant, and of each the bits of its mask, rising. `seq` is null for one that is
@@ -15,7 +15,7 @@ const ASKED = (s: string): string => `(
           FROM (
             SELECT u.id, u.mask, u.ord, g.open, g.seqs, g.ends, g.lease_end
               FROM unnest(grant_ids, masks) WITH ORDINALITY u (id, mask, ord)
-              LEFT JOIN LATERAL (SELECT h.* FROM ${s}.grants h WHERE h.id = u.id AND h.queue + 0 = q OFFSET 0) g ON true
+              LEFT JOIN ${lookedUp(`${s}.grants`, 'a.id = u.id AND a.queue + 0 = q')} g ON true
               OFFSET 0
           ) a, generate_series(0, ${GRANT_SIZE - 1}) b (bit)
           WHERE (a.mask >> b.bit) & 1 = 1 ORDER BY a.ord, b.bit
