@@ -62,7 +62,8 @@ function askedOf(groups: readonly Group[], claims: readonly ClaimRef[]): Asked {
   for (const group of groups) {
     // Halves, as numbers: a bigint for each bit would cost more than all else.
     const halves = [0, 0]
-    for (const [place, index] of group.indexes.entries()) {
+    for (let place = 0; place < GRANT_SIZE; place++) {
+      const index = group.indexes[place]
       if (index === undefined) continue
       indexes.push(index)
       const half = place >> 5
@@ -84,16 +85,21 @@ export function refParameters({ grants, masks, ids }: Asked): [grants: Buffer, m
   return [int8Array(grants), int8Array(masks), textArray(ids.map(toStored))]
 }
 
+/** What tells how each of a batch ended; without it all are complete. */
+const PARAMETERS_OF_OUTCOMES = 6
+
 export function settleParameters(asked: Asked, batch: readonly Settlement[]): unknown[] {
   const settlements = asked.indexes.map((index) => batch[index] as Settlement)
+  if (settlements.every((one) => one.outcome === 'complete' && one.keep === undefined)) {
+    return [...refParameters(asked), ...new Array<undefined>(PARAMETERS_OF_OUTCOMES)]
+  }
   const outcomes = settlements.map(({ outcome }) => OUTCOME[outcome])
-  const isPlain = outcomes.every((outcome) => outcome === OUTCOME.complete)
   const details = settlements.map(detailsOf)
   const texts = (of: (one: Details) => string | undefined) => unlessEmpty(details.map(of), textArray)
   const numbers = (of: (one: Details) => number | undefined) => unlessEmpty(details.map(of), float8Array)
   return [
     ...refParameters(asked),
-    isPlain ? undefined : int2Array(outcomes),
+    int2Array(outcomes),
     numbers(({ delayMs }) => delayMs),
     texts(({ failure }) => failure && JSON.stringify(failure)),
     texts(({ reason }) => reason),
@@ -125,12 +131,15 @@ function detailsOf(settlement: Settlement): Details {
   }
 }
 
+const STALE = { status: 'stale' } as const
+const SETTLED = { status: 'settled' } as const
+
 export type SettleRow = [held: string[] | null, woken: boolean, low: number | null]
 
 /** @param held Places among the asked ones, from 1; null: all. */
 export function settleResults(count: number, asked: Asked, held: readonly string[] | null): SettleResult[] {
-  const results = new Array<SettleResult>(count).fill({ status: 'stale' })
-  for (const index of heldOf(asked, held)) results[index] = { status: 'settled' }
+  const results = new Array<SettleResult>(count).fill(STALE)
+  for (const index of heldOf(asked, held)) results[index] = SETTLED
   return results
 }
 
@@ -140,7 +149,7 @@ export function extendResults(
   asked: Asked,
   held: readonly string[] | null,
 ): ExtendResult[] {
-  const results = new Array<ExtendResult>(claims.length).fill({ status: 'stale' })
+  const results = new Array<ExtendResult>(claims.length).fill(STALE)
   for (const index of heldOf(asked, held ?? []))
     results[index] = { status: 'extended', token: (claims[index] as ClaimRef).token }
   return results
