@@ -1,8 +1,8 @@
 /** The answer to a claim as grants. */
 
-import type { FailedAttempt } from '../../task.ts'
-import type { Claim } from '../queue-service.ts'
+import type { Claim, StoredTask } from '../queue-service.ts'
 import { FIELD_END, fromStored } from './stored-text.ts'
+import { storedTask } from './task-rows.ts'
 import { tokenOf } from './token.ts'
 
 export type ClaimRow = [
@@ -76,32 +76,41 @@ type Unusual = [
   ordered: boolean,
 ]
 
-const USUAL: Unusual = [null, null, null, 0, null, 1, false]
+type CommonToAll = Pick<StoredTask, 'id' | 'type' | 'payload' | 'createdAt' | 'attempts'>
 
 function putClaim(claims: Claim[], text: string, payload: string, tokens: readonly string[]): void {
   const [place, waited, expired, attempts, createdAt, stored, type, more] = text.split(FIELD_END) as Fields
-  const [key, headers, failures, priority, ttl, cost, ordered] = more === '' ? USUAL : (JSON.parse(more) as Unusual)
   const id = fromStored(stored)
+  const common = { id, type, payload, createdAt: Number(createdAt), attempts: Number(attempts) }
   const at = Number(place)
   claims[at] = {
     id,
     token: tokens[at] as string,
-    task: {
-      id,
-      type: fromStored(type),
-      payload,
-      createdAt: Number(createdAt),
-      attempts: Number(attempts),
-      priority,
-      ...(key === null ? {} : { key: fromStored(key) }),
-      cost,
-      ...(ordered ? { ordered } : {}),
-      ...(ttl === null ? {} : { ttlMs: ttl }),
-      headers: headers === null ? {} : (JSON.parse(headers) as Record<string, string>),
-      failures: (failures ?? []).map((failure) => JSON.parse(failure) as FailedAttempt),
-    },
+    task:
+      more === ''
+        ? { ...common, type: fromStored(type), priority: 0, cost: 1, headers: {}, failures: [] }
+        : unusualTask(common, more),
     // The server's clock may have been set back.
     waitedMs: Math.max(0, Number(waited)),
     expired: expired === 't',
   }
+}
+
+/** @param more What `UNUSUAL` of sql/claim.ts answers. */
+function unusualTask(common: CommonToAll, more: string): StoredTask {
+  const [key, headers, failures, priority, ttl, cost, ordered] = JSON.parse(more) as Unusual
+  const { attempts, createdAt, type, payload } = common
+  return storedTask(common.id, [
+    attempts,
+    failures,
+    createdAt,
+    priority,
+    cost,
+    ordered,
+    ttl,
+    type,
+    key,
+    headers,
+    payload,
+  ])
 }
