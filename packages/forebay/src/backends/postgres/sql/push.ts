@@ -40,7 +40,7 @@ const storePlain = (s: string): string => `BEGIN
         bytes := size;
         low := now;
       EXCEPTION WHEN unique_violation THEN
-        -- Undone: all of it is stored as any tasks are.
+        -- Undone; all of them go the other way.
       END;`
 
 /** Stores whatever there is to store; ends the call if that is nothing. */
