@@ -22,8 +22,11 @@ export const PUSH_COLUMN_NAMES: readonly string[] = PUSH_COLUMNS.split(',').map(
 export const TAKE_BOUNDS_LOCK = (s: string): string =>
   `PERFORM pg_advisory_xact_lock(hashtext('forebay bounds ${s.replaceAll("'", "''")}'), q);`
 
-/** Tasks that have nothing but type, payload, headers, and a key that is only a mark: nearly all. */
-const IS_PLAIN = `statuses IS NULL AND priorities IS NULL AND costs IS NULL AND weights IS NULL AND delays IS NULL AND ttls IS NULL
+/**
+ * Tasks that have nothing but type, payload, headers, and a key that is only a mark: nearly all. Not within a transaction of many
+ * pushes: what can be undone by itself has a number of its own, and a transaction of many numbers slows down the whole server.
+ */
+const IS_PLAIN = `alone AND statuses IS NULL AND priorities IS NULL AND costs IS NULL AND weights IS NULL AND delays IS NULL AND ttls IS NULL
       AND ordered IS NULL AND dedups IS NULL`
 
 /**
