@@ -1,15 +1,14 @@
 /** The answer to a claim as grants. */
 
-import type { Claim } from '../queue-service.ts'
-import { fromStored } from './stored-text.ts'
-import { storedTask, TASK_COLUMN_COUNT, type TaskColumns } from './task-rows.ts'
+import type { Claim, StoredTask } from '../queue-service.ts'
+import { FIELD_END, fromStored } from './stored-text.ts'
+import { storedTask } from './task-rows.ts'
+import { tokenOf } from './token.ts'
 
 export type ClaimRow = [
-  id: string | null,
-  token: string,
-  waited: number,
-  expired: boolean,
-  ...task: TaskColumns,
+  task: string | null,
+  payload: string,
+  grants: string | null,
   dueIn: number | null,
   low: number | null,
   last: number | null,
@@ -31,16 +30,12 @@ export interface Granted {
 }
 
 export function grantedOf(rows: readonly ClaimRow[]): Granted {
-  const end = (rows.at(-1) as ClaimRow).slice(4 + TASK_COLUMN_COUNT) as [
-    number | null,
-    number | null,
-    number | null,
-    number,
-    number,
-  ]
-  const [dueIn, low, last, seen, tookMs] = end
+  const [, , grants, dueIn, low, last, seen, tookMs] = rows.at(-1) as ClaimRow
+  const tokens = tokensOf(grants ?? '')
+  const claims = new Array<Claim>(tokens.length)
+  for (const [task, payload] of rows) if (task !== null) putClaim(claims, task, payload, tokens)
   return {
-    claims: rows.slice(0, -1).sort(byToken).map(claimOf),
+    claims,
     lastRank: last ?? undefined,
     dueInMs: dueIn ?? undefined,
     low: low ?? undefined,
@@ -49,14 +44,73 @@ export function grantedOf(rows: readonly ClaimRow[]): Granted {
   }
 }
 
-/** By number; those of one answer nearly always have as many digits. */
-function byToken([, a]: ClaimRow, [, b]: ClaimRow): number {
-  return a.length - b.length || (a < b ? -1 : 1)
+/** @param grants ` NUMBER SIZE NUMBER SIZE ...` */
+function tokensOf(grants: string): string[] {
+  const words = grants.split(' ')
+  const tokens: string[] = []
+  for (let at = 1; at < words.length; at += 2) {
+    const size = Number(words[at + 1])
+    for (let place = 0; place < size; place++) tokens.push(tokenOf(words[at] as string, place))
+  }
+  return tokens
 }
 
-function claimOf([stored, token, waited, expired, ...rest]: ClaimRow): Claim {
-  const id = fromStored(stored as string)
-  const task = storedTask(id, rest.slice(0, TASK_COLUMN_COUNT) as TaskColumns)
-  // The server's clock may have been set back.
-  return { id, token, task, waitedMs: Math.max(0, waited), expired }
+type Fields = [
+  place: string,
+  waited: string,
+  expired: string,
+  attempts: string,
+  createdAt: string,
+  id: string,
+  type: string,
+  unusual: string,
+]
+
+type Unusual = [
+  key: string | null,
+  headers: string | null,
+  failures: string[] | null,
+  priority: number,
+  ttl: number | null,
+  cost: number,
+  ordered: boolean,
+]
+
+type CommonToAll = Pick<StoredTask, 'id' | 'type' | 'payload' | 'createdAt' | 'attempts'>
+
+function putClaim(claims: Claim[], text: string, payload: string, tokens: readonly string[]): void {
+  const [place, waited, expired, attempts, createdAt, stored, type, more] = text.split(FIELD_END) as Fields
+  const id = fromStored(stored)
+  const common = { id, type, payload, createdAt: Number(createdAt), attempts: Number(attempts) }
+  const at = Number(place)
+  claims[at] = {
+    id,
+    token: tokens[at] as string,
+    task:
+      more === ''
+        ? { ...common, type: fromStored(type), priority: 0, cost: 1, headers: {}, failures: [] }
+        : unusualTask(common, more),
+    // The server's clock may have been set back.
+    waitedMs: Math.max(0, Number(waited)),
+    expired: expired === 't',
+  }
+}
+
+/** @param more What `UNUSUAL` of sql/claim.ts answers. */
+function unusualTask(common: CommonToAll, more: string): StoredTask {
+  const [key, headers, failures, priority, ttl, cost, ordered] = JSON.parse(more) as Unusual
+  const { attempts, createdAt, type, payload } = common
+  return storedTask(common.id, [
+    attempts,
+    failures,
+    createdAt,
+    priority,
+    cost,
+    ordered,
+    ttl,
+    type,
+    key,
+    headers,
+    payload,
+  ])
 }

@@ -147,7 +147,7 @@ export class PostgresQueueService implements QueueService {
   async settle(settlements: readonly Settlement[]): Promise<SettleResult[]> {
     this.#checkOpen()
     const asked = askable(settlements.map(({ claim }) => claim))
-    if (asked.length === 0) return settleResults(settlements.length, [], null)
+    if (asked.indexes.length === 0) return settleResults(settlements.length, asked, null)
     const [row] = await this.#call('settle', settleParameters(asked, settlements))
     const [held, woken, low] = row as SettleRow
     if (woken) this.#tell(low ?? Number.POSITIVE_INFINITY)
@@ -158,9 +158,9 @@ export class PostgresQueueService implements QueueService {
   async extend(claims: readonly ClaimRef[], leaseMs: number): Promise<ExtendResult[]> {
     this.#checkOpen()
     const asked = askable(claims)
-    if (asked.length === 0) return extendResults(claims.length, [], null)
+    if (asked.indexes.length === 0) return extendResults(claims, asked, null)
     const [row] = await this.#call('extend', [...refParameters(asked), leaseMs])
-    return extendResults(claims.length, asked, (row as [string[] | null])[0])
+    return extendResults(claims, asked, (row as [string[] | null])[0])
   }
 
   async depth(newcomer?: Newcomer): Promise<Depth> {

@@ -74,22 +74,26 @@ const MOST_TASKS = 1_000
 export function* distinctRuns(tasks: readonly NewTask[]): Generator<NewTask[]> {
   let run: NewTask[] = []
   let length = 0
-  const seen = new Set<string>()
+  const ids = new Set<string>()
+  const dedups = new Set<string>()
   for (const task of tasks) {
-    const names = [`id ${task.id}`, ...(task.dedup === undefined ? [] : [`dedup ${task.dedup.id}`])]
+    const { id, dedup, payload } = task
     if (
       run.length === MOST_TASKS ||
-      length + task.payload.length > LARGEST_PUSH_BYTES ||
-      names.some((name) => seen.has(name))
+      length + payload.length > LARGEST_PUSH_BYTES ||
+      ids.has(id) ||
+      (dedup !== undefined && dedups.has(dedup.id))
     ) {
       if (run.length > 0) yield run
       run = []
       length = 0
-      seen.clear()
+      ids.clear()
+      dedups.clear()
     }
     run.push(task)
-    length += task.payload.length
-    for (const name of names) seen.add(name)
+    length += payload.length
+    ids.add(id)
+    if (dedup !== undefined) dedups.add(dedup.id)
   }
   if (run.length > 0) yield run
 }
@@ -104,14 +108,15 @@ export type PushRow = [
 ]
 
 export function pushResults(tasks: readonly NewTask[], [statuses, firsts, , dropped, droppers]: PushRow): PushResult[] {
+  if (statuses === null) return tasks.map(({ id }) => ({ status: 'accepted', id }))
   const gone = new Map<number | undefined, string[]>()
   for (const [index, id] of dropped?.entries() ?? []) {
     const dropper = droppers?.[index]
     gone.set(dropper, [...(gone.get(dropper) ?? []), fromStored(id)])
   }
   return tasks.map(({ id }, index) => {
-    const first = fromStored(firsts?.[index] ?? id)
-    switch (statuses?.[index] ?? 0) {
+    const first = fromStored(firsts?.[index] ?? toStored(id))
+    switch (statuses[index] ?? 0) {
       case 0: {
         const victims = gone.get(index + 1)
         return victims ? { status: 'accepted', id, dropped: victims } : { status: 'accepted', id }
@@ -121,7 +126,7 @@ export function pushResults(tasks: readonly NewTask[], [statuses, firsts, , drop
       case 2:
         return { status: 'conflict', id: first }
       default:
-        return { status: 'full', bound: statuses?.[index] === 3 ? 'depth' : 'bytes' }
+        return { status: 'full', bound: statuses[index] === 3 ? 'depth' : 'bytes' }
     }
   })
 }

@@ -4,47 +4,102 @@ import type { DeadReason, FailedAttempt, TaskId } from '../../task.ts'
 import type { ClaimRef, ExtendResult, KeptResult, Settlement, SettleResult } from '../queue-service.ts'
 import { float8Array, int2Array, int8Array, textArray, unlessEmpty } from './array-params.ts'
 import { toStored } from './stored-text.ts'
-import { grantsOf, readToken } from './token.ts'
+import { GRANT_SIZE, readToken, type Token } from './token.ts'
 
 const OUTCOME = { complete: 0, expire: 1, retry: 2, release: 3, dead: 4 } as const
 
-/** A claim that the server is asked about: its place in the batch, and its token. */
+/** The claims of a batch that the server is asked about, grant by grant, and of each grant in the order of their places in it. */
 export interface Asked {
-  readonly index: number
-  readonly id: TaskId
-  readonly token: bigint
+  /** Their places in the batch. */
+  readonly indexes: readonly number[]
+  readonly ids: readonly TaskId[]
+  readonly grants: readonly bigint[]
+  /** Of each grant, a bit for each of its tasks that is asked about. */
+  readonly masks: readonly bigint[]
+}
+
+/** Claims of one grant, no two of one place: there stands their place in the batch. */
+interface Group {
+  readonly grant: string
+  readonly indexes: (number | undefined)[]
 }
 
 /** Of a batch, those whose tokens can be good, none twice. */
-export function askable(claims: readonly ClaimRef[]): Asked[] {
-  const seen = new Set<string>()
-  const asked: Asked[] = []
-  for (const [index, { id, token: text }] of claims.entries()) {
-    const token = readToken(text)
-    const name = `${text} ${id}`
-    if (token === undefined || seen.has(name)) continue
-    seen.add(name)
-    asked.push({ index, id, token })
+export function askable(claims: readonly ClaimRef[]): Asked {
+  const groups = new Map<string, Group[]>()
+  for (const [index, { id, token }] of claims.entries()) {
+    const read = readToken(token)
+    if (read) join(groups, read, index, (other) => claims[other]?.id === id)
   }
-  return asked
+  return askedOf([...groups.values()].flat(), claims)
+}
+
+/** Where another task's id stands beside the same token, both are asked about, in two groups. */
+function join(
+  groups: Map<string, Group[]>,
+  { grant, place }: Token,
+  index: number,
+  isSame: (other: number) => boolean,
+): void {
+  const alike = groups.get(grant) ?? []
+  if (alike.length === 0) groups.set(grant, alike)
+  for (const { indexes } of alike) {
+    const other = indexes[place]
+    if (other === undefined) {
+      indexes[place] = index
+      return
+    }
+    if (isSame(other)) return
+  }
+  const indexes = new Array<number | undefined>(GRANT_SIZE).fill(undefined)
+  indexes[place] = index
+  alike.push({ grant, indexes })
+}
+
+function askedOf(groups: readonly Group[], claims: readonly ClaimRef[]): Asked {
+  const indexes: number[] = []
+  const masks: bigint[] = []
+  for (const group of groups) {
+    // Halves, as numbers: a bigint for each bit would cost more than all else.
+    const halves = [0, 0]
+    for (let place = 0; place < GRANT_SIZE; place++) {
+      const index = group.indexes[place]
+      if (index === undefined) continue
+      indexes.push(index)
+      const half = place >> 5
+      halves[half] = (halves[half] as number) | (1 << (place & 31))
+    }
+    const [low, high] = halves as [number, number]
+    masks.push((BigInt(high) << 32n) | BigInt(low >>> 0))
+  }
+  return {
+    indexes,
+    ids: indexes.map((index) => (claims[index] as ClaimRef).id),
+    grants: groups.map(({ grant }) => BigInt(grant)),
+    masks,
+  }
 }
 
 /** The first three parameters after the queue's number. */
-export function refParameters(asked: readonly Asked[]): [grants: Buffer, ids: Buffer, tokens: Buffer] {
-  const tokens = asked.map(({ token }) => token)
-  return [int8Array(grantsOf(tokens)), textArray(asked.map(({ id }) => toStored(id))), int8Array(tokens)]
+export function refParameters({ grants, masks, ids }: Asked): [grants: Buffer, masks: Buffer, ids: Buffer] {
+  return [int8Array(grants), int8Array(masks), textArray(ids.map(toStored))]
 }
 
-export function settleParameters(asked: readonly Asked[], batch: readonly Settlement[]): unknown[] {
-  const settlements = asked.map(({ index }) => batch[index] as Settlement)
+/** What tells how each of a batch ended; without it all are complete. */
+const PARAMETERS_OF_OUTCOMES = 6
+
+export function settleParameters(asked: Asked, batch: readonly Settlement[]): unknown[] {
+  const settlements = asked.indexes.map((index) => batch[index] as Settlement)
+  if (settlements.every((one) => one.outcome === 'complete' && one.keep === undefined)) {
+    return [...refParameters(asked), ...new Array<undefined>(PARAMETERS_OF_OUTCOMES)]
+  }
   const outcomes = settlements.map(({ outcome }) => OUTCOME[outcome])
-  const isPlain = outcomes.every((outcome) => outcome === OUTCOME.complete)
   const details = settlements.map(detailsOf)
   const texts = (of: (one: Details) => string | undefined) => unlessEmpty(details.map(of), textArray)
   const numbers = (of: (one: Details) => number | undefined) => unlessEmpty(details.map(of), float8Array)
   return [
     ...refParameters(asked),
-    isPlain ? undefined : int2Array(outcomes),
+    int2Array(outcomes),
     numbers(({ delayMs }) => delayMs),
     texts(({ failure }) => failure && JSON.stringify(failure)),
     texts(({ reason }) => reason),
@@ -76,23 +131,31 @@ function detailsOf(settlement: Settlement): Details {
   }
 }
 
+const STALE = { status: 'stale' } as const
+const SETTLED = { status: 'settled' } as const
+
 export type SettleRow = [held: string[] | null, woken: boolean, low: number | null]
 
-/** @param held Places in the asked ones, from 1; null: all. */
-export function settleResults(count: number, asked: readonly Asked[], held: readonly string[] | null): SettleResult[] {
-  const results = new Array<SettleResult>(count).fill({ status: 'stale' })
-  for (const { index } of heldOf(asked, held)) results[index] = { status: 'settled' }
+/** @param held Places among the asked ones, from 1; null: all. */
+export function settleResults(count: number, asked: Asked, held: readonly string[] | null): SettleResult[] {
+  const results = new Array<SettleResult>(count).fill(STALE)
+  for (const index of heldOf(asked, held)) results[index] = SETTLED
   return results
 }
 
-/** @param held Places in the asked ones, from 1; null: none. */
-export function extendResults(count: number, asked: readonly Asked[], held: readonly string[] | null): ExtendResult[] {
-  const results = new Array<ExtendResult>(count).fill({ status: 'stale' })
-  for (const { index, token } of heldOf(asked, held ?? []))
-    results[index] = { status: 'extended', token: String(token) }
+/** @param held Places among the asked ones, from 1; null: none. */
+export function extendResults(
+  claims: readonly ClaimRef[],
+  asked: Asked,
+  held: readonly string[] | null,
+): ExtendResult[] {
+  const results = new Array<ExtendResult>(claims.length).fill(STALE)
+  for (const index of heldOf(asked, held ?? []))
+    results[index] = { status: 'extended', token: (claims[index] as ClaimRef).token }
   return results
 }
 
-function heldOf(asked: readonly Asked[], held: readonly string[] | null): readonly Asked[] {
-  return held === null ? asked : held.map((place) => asked[Number(place) - 1] as Asked)
+/** Their places in the batch. */
+function heldOf({ indexes }: Asked, held: readonly string[] | null): readonly number[] {
+  return held === null ? indexes : held.map((place) => indexes[Number(place) - 1] as number)
 }

@@ -1,10 +1,13 @@
 /**
  * Texts that PostgreSQL cannot hold as they are: it knows neither the character NUL nor halves of surrogate pairs. Both may stand
- * in an id, a type or a key, so they are written as U+0001 and four hexadecimal digits, and so is U+0001 itself.
+ * in an id, a type or a key, so they are written as U+0001 and four hexadecimal digits, and so is U+0001 itself, and U+0002, which
+ * ends each field of a text of several (JSON has none, as it is).
  */
 
+export const FIELD_END = '\u0002'
+
 const MARK = '\u0001'
-const UNFIT = `\u0000${MARK}`
+const UNFIT = `\u0000${MARK}${FIELD_END}`
 const LONE = '[\\ud800-\\udbff](?![\\udc00-\\udfff])|(?<![\\ud800-\\udbff])[\\udc00-\\udfff]'
 const PERHAPS = new RegExp(`[${UNFIT}\\ud800-\\udfff]`)
 const ESCAPED = new RegExp(`[${UNFIT}]|${LONE}`, 'g')

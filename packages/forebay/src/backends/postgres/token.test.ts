@@ -1,20 +1,33 @@
 import { expect, test } from 'vitest'
-import { GRANT_SIZE, grantsOf, readToken } from './token.ts'
+import { GRANT_SIZE, readToken, tokenOf } from './token.ts'
 
-test.each(['', 'x', '-1', '1.5', '1x', ' 1', '9223372036854775808', '99999999999999999999'])(
-  '"%s" is no token',
-  (text) => {
-    expect(readToken(text)).toBeUndefined()
-  },
-)
-
-test('a token is a number of the server', () => {
-  expect(readToken('0')).toBe(0n)
-  expect(readToken('9223372036854775807')).toBe(2n ** 63n - 1n)
+test.each([
+  '',
+  'x',
+  '-1',
+  '1',
+  '12',
+  '1.5',
+  '1x',
+  ' 100',
+  '0100',
+  '164',
+  '922337203685477580800',
+  '9999999999999999999900',
+])('"%s" is no token', (text) => {
+  expect(readToken(text)).toBeUndefined()
 })
 
-test('the grants of many tokens, each once, in their order', () => {
-  const size = BigInt(GRANT_SIZE)
-  expect(grantsOf([5n * size + 3n, 2n * size, 5n * size, 40n * size + 63n])).toEqual([2n, 5n, 40n])
-  expect(grantsOf([])).toEqual([])
+test('a token is the number of a grant and a place in it', () => {
+  for (const grant of ['1', '1048576', String(2n ** 63n - 1n)]) {
+    for (let place = 0; place < GRANT_SIZE; place++) expect(readToken(tokenOf(grant, place))).toEqual({ grant, place })
+  }
+})
+
+test('tokens rise with the numbers of their grants, and with their places', () => {
+  const tokens = ['9', '10', '99', '100'].flatMap((grant) =>
+    [0, 9, 10, 63].map((place) => BigInt(tokenOf(grant, place))),
+  )
+  expect(tokens).toEqual([...tokens].sort((a, b) => (a < b ? -1 : 1)))
+  expect(new Set(tokens).size).toBe(tokens.length)
 })

@@ -1,23 +1,30 @@
 /**
- * A token names a grant and a place in it: `grant << 6 | place`. A grant's number is the next of a sequence, with 20 bits of
- * chance behind it: where a standby takes over without the last few transactions, numbers come again, and tokens do not.
+ * A token names a grant and a place in it: the grant's number, and then two digits for the place. A grant's number is the next of a
+ * sequence, with 20 bits of chance behind it: where a standby takes over without the last few transactions, numbers come again, and
+ * tokens do not.
  */
 
-export const GRANT_BITS = 6
 /** So many tasks in one grant, at most: a bit for each in 64. */
-export const GRANT_SIZE = 1 << GRANT_BITS
+export const GRANT_SIZE = 64
 
-const LARGEST = 2n ** 63n - 1n
+const PLACE_DIGITS = 2
+const LARGEST_GRANT = 2n ** 63n - 1n
 
-/** Undefined if it can be none. */
-export function readToken(token: string): bigint | undefined {
-  if (!/^\d{1,19}$/.test(token)) return undefined
-  const number = BigInt(token)
-  return number <= LARGEST ? number : undefined
+export interface Token {
+  /** The grant's number, as a text: nearly all of a batch have one of a few. */
+  readonly grant: string
+  readonly place: number
 }
 
-/** The numbers of the grants, each once, in their order. */
-export function grantsOf(tokens: readonly bigint[]): bigint[] {
-  const numbers = new Set(tokens.map((token) => token >> BigInt(GRANT_BITS)))
-  return [...numbers].sort((a, b) => (a < b ? -1 : 1))
+export function tokenOf(grant: string, place: number): string {
+  return grant + (place < 10 ? '0' : '') + place
+}
+
+/** Undefined if it can be none. */
+export function readToken(token: string): Token | undefined {
+  if (!/^[1-9]\d{2,20}$/.test(token)) return undefined
+  const grant = token.slice(0, -PLACE_DIGITS)
+  const place = Number(token.slice(-PLACE_DIGITS))
+  if (place >= GRANT_SIZE || (grant.length === 19 && BigInt(grant) > LARGEST_GRANT)) return undefined
+  return { grant, place }
 }

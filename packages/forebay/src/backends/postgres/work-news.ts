@@ -11,6 +11,9 @@ import type { WorkListener } from './work-listener.ts'
 /** @param low The least rank of what became ready; Infinity if nothing did yet; -Infinity if that is not known. */
 export type OnWork = (low: number) => void
 
+/** Its commit waits for no sync to disk, which the commits of pushes would wait for in turn: after a crash nobody waits any more. */
+const ANNOUNCE = "SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2)"
+
 interface Wire {
   readonly schema: string
   readonly listener: WorkListener
@@ -31,7 +34,7 @@ export class WorkNews {
     this.#channel = channelOf(wire.schema, queue)
     this.#process = process
     this.#announcer = new Announcer(clock, (low) =>
-      wire.rows('announce', 'SELECT pg_notify($1, $2)', [this.#channel, `${process} ${low}`]),
+      wire.rows('announce', ANNOUNCE, [this.#channel, `${process} ${low}`]),
     )
   }
 

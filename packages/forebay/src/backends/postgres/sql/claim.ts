@@ -1,8 +1,8 @@
 /** Grants tasks: what has fallen due is made ready, then the first ones by rank are leased under new tokens. */
 
-import { GRANT_BITS, GRANT_SIZE } from '../token.ts'
-import { NOW, routine } from './routine.ts'
-import { TASK_COLUMNS, taskColumns } from './task-columns.ts'
+import { FIELD_END } from '../stored-text.ts'
+import { GRANT_SIZE } from '../token.ts'
+import { isAt, NOW, routine } from './routine.ts'
 
 /** So many tasks that fell due are made ready at a time: bounds the time of a claim when very many fall due at once. */
 const PROMOTED_AT_ONCE = 5_000
@@ -50,7 +50,7 @@ const promote = (s: string): string =>
         ORDER BY g.look_at LIMIT ${Math.ceil(PROMOTED_AT_ONCE / GRANT_SIZE)} FOR UPDATE SKIP LOCKED
     LOOP
       WITH ended AS MATERIALIZED (SELECT o.* FROM ${OPEN('one')} o WHERE o.lease_end <= now), counted AS (
-        UPDATE ${s}.tasks t SET attempts = t.attempts + 1 FROM ended e WHERE t.seq = e.seq RETURNING t.seq, t.rank, t.priority, e.lease_end,
+        UPDATE ${s}.tasks t SET attempts = t.attempts + 1 FROM ended e WHERE ${isAt('t.seq', 'e.seq')} RETURNING t.seq, t.rank, t.priority, e.lease_end,
             CASE WHEN t.weight IS NOT NULL THEN t.key END AS own
       ), back AS (
         INSERT INTO ${s}.waiting (queue, state, key, odd, priority, seq, place, due, rank)
@@ -80,10 +80,28 @@ const IS_DUE = (s: string): string => `
       EXISTS (SELECT FROM ${s}.waiting w WHERE w.queue = q AND w.state = 1 AND w.place > since AND w.place <= now)
       OR EXISTS (SELECT FROM ${s}.grants g WHERE g.queue = q AND g.look_at > since AND g.look_at <= now)`
 
+/** What few tasks have, as an array; nothing of a task that has none of it. */
+const UNUSUAL = `CASE WHEN t.key IS NOT NULL OR t.headers IS NOT NULL OR t.failures IS NOT NULL OR t.priority <> 0 OR t.ttl IS NOT NULL
+            OR t.cost <> 1 OR t.ordered
+          THEN json_build_array(t.key, t.headers, t.failures, t.priority, t.ttl, t.cost, t.ordered)::text END`
+
+/** A granted task but for its payload, in one text: a column of its own for each of these would cost more than all else of a claim. */
+const FIELDS = [
+  'u.ord - 1',
+  'now - u.due',
+  'coalesce(t.expires_at <= now, false)',
+  't.attempts + 1',
+  'floor(t.created_at)::bigint',
+  't.id',
+  't.type',
+  UNUSUAL,
+].join(', field_end, ')
+
 /**
- * `claim`: a row for each grant, its tokens rising in the queue's order, and then one without an id: in how many milliseconds the
- * next task falls due, if fewer were granted than asked for; the least rank of what was made ready; the rank of the last grant;
- * until when all that fell due was seen to; how long it all took, without the commit.
+ * `claim`: a row for each task, in any order: its place among them, and what it is; and then one without a task: the numbers of the
+ * grants and their sizes, in the queue's order; in how many milliseconds the next task falls due, if fewer were granted than asked
+ * for; the least rank of what was made ready; the rank of the last grant; until when all that fell due was seen to; how long it all
+ * took, without the commit.
  *
  * @param shares How many each of those who wait may have, at most: no two of them hold tasks of one grant.
  * @param start Grants nothing of a lower rank, unless it became ready in this call; `since`: see `promote`.
@@ -94,8 +112,7 @@ const claimShares = (s: string): string =>
       q integer, shares integer[], lease_ms float8, start float8, since float8, key_concurrency float8, key_per_second float8
     )`,
     `TABLE (
-      id text, token bigint, waited float8, expired boolean, ${TASK_COLUMNS},
-      due_in float8, low float8, last float8, seen float8, took float8
+      task text, payload text, grants text, due_in float8, low float8, last float8, seen float8, took float8
     )`,
     `
   DECLARE
@@ -105,7 +122,7 @@ const claimShares = (s: string): string =>
     places tid[];
     seqs bigint[];
     dues float8[];
-    tokens bigint[] := '{}';
+    field_end constant text := '${FIELD_END}';
     granted integer;
     share integer;
     done integer := 0;
@@ -149,16 +166,14 @@ const claimShares = (s: string): string =>
           INSERT INTO ${s}.grants (id, queue, look_at, lease_end, size, open, seqs)
             VALUES (number, q, now + lease_ms, now + lease_ms, size,
               CASE WHEN size = ${GRANT_SIZE} THEN -1 ELSE ~(-1::bigint << size) END, seqs[done + 1:done + size]);
-          tokens := tokens || ARRAY(SELECT number << ${GRANT_BITS} | b FROM generate_series(0, size - 1) b);
+          grants := concat(grants, ' ', number, ' ', size);
           done := done + size;
         END LOOP;
       END LOOP;
       RETURN QUERY
-      SELECT t.id, u.token, now - u.due, coalesce(t.expires_at <= now, false), ${taskColumns('1')},
-          NULL::float8, NULL::float8, NULL::float8, NULL::float8, NULL::float8
-        FROM unnest(seqs, dues, tokens) u (seq, due, token) JOIN ${s}.tasks t ON t.seq = u.seq;
+      SELECT concat(${FIELDS}), t.payload, NULL, NULL::float8, NULL::float8, NULL::float8, NULL::float8, NULL::float8
+        FROM unnest(seqs, dues) WITH ORDINALITY u (seq, due, ord) JOIN ${s}.tasks t ON ${isAt('t.seq', 'u.seq')};
     END IF;
-    id := NULL;
     seen := coalesce(seen, began);
     IF granted < most THEN
       due_in := least(

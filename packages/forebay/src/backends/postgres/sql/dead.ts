@@ -1,7 +1,7 @@
 /** Dead letters: listed by page, redriven and dropped a part at a time, so that a hundred thousand of them hold up nobody. */
 
 import { AGEING_STEP_MS } from '../../rank.ts'
-import { NOW, routine } from './routine.ts'
+import { isAt, lookedUp, NOW, routine } from './routine.ts'
 import { TASK_COLUMNS, taskColumns } from './task-columns.ts'
 
 /** `list_dead`: the oldest first, after the one that died at `after_place` with the number `after_seq`. */
@@ -29,7 +29,7 @@ const PART = (s: string): string => `
     ELSE
       PERFORM FROM ${s}.tasks t WHERE t.id = ANY (ids) AND t.queue = q ORDER BY t.id FOR UPDATE;
       part := ARRAY(
-        SELECT t.seq FROM unnest(ids) WITH ORDINALITY u (id, ord) JOIN ${s}.tasks t ON t.id = u.id AND t.queue = q
+        SELECT t.seq FROM unnest(ids) WITH ORDINALITY u (id, ord) JOIN ${lookedUp(`${s}.tasks`, 'a.id = u.id AND a.queue = q')} t ON true
           WHERE t.dead_at > 0 ORDER BY u.ord
       );
     END IF;
@@ -52,7 +52,7 @@ const redrive = (s: string): string =>
     WITH revived AS (
       UPDATE ${s}.tasks t SET attempts = 0, reason = NULL, dead_at = NULL, due = now, expires_at = now + t.ttl,
           rank = now - t.priority * ${AGEING_STEP_MS}.0
-        FROM unnest(part) WITH ORDINALITY u (seq, ord) WHERE t.seq = u.seq
+        FROM unnest(part) WITH ORDINALITY u (seq, ord) WHERE ${isAt('t.seq', 'u.seq')}
         RETURNING u.ord, t.seq, t.ordered, t.key, t.rank, t.bytes, t.priority, t.weight
     ), put AS (
       INSERT INTO ${s}.waiting (queue, state, key, odd, priority, seq, place, due, rank)
@@ -91,7 +91,7 @@ const dropDead = (s: string): string =>
     part bigint[];
   BEGIN
     ${PART(s)}
-    DELETE FROM ${s}.tasks t USING unnest(part) u (seq) WHERE t.seq = u.seq;
+    DELETE FROM ${s}.tasks t USING unnest(part) u (seq) WHERE ${isAt('t.seq', 'u.seq')};
     GET DIAGNOSTICS count = ROW_COUNT;
     IF count > 0 THEN
       INSERT INTO ${s}.changes (queue, dead, dropped) VALUES (q, -count, count);

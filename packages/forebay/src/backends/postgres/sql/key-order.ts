@@ -6,7 +6,7 @@
  * behind one that is leaving without being seen; rows are always taken in the order of their keys, so that none waits in a circle.
  */
 
-import { NOW, routine } from './routine.ts'
+import { isAt, NOW, routine } from './routine.ts'
 
 /** The first of a line waits out its own delay, or is ready as of now. */
 const unblock = (s: string): string => `
@@ -16,7 +16,7 @@ const unblock = (s: string): string => `
               CASE WHEN f.due > now THEN f.due ELSE t.rank END, greatest(f.due, now), t.rank
             FROM (
               SELECT l.seq, l.due FROM ${s}.turns l WHERE l.queue = q AND l.key = line.key ORDER BY l.turn LIMIT 1
-            ) f JOIN ${s}.tasks t ON t.seq = f.seq
+            ) f JOIN ${s}.tasks t ON ${isAt('t.seq', 'f.seq')}
           RETURNING state, rank INTO first;
         IF first.state <> 1 THEN
           ready := ready + 1;
@@ -51,7 +51,7 @@ const joinLines = (s: string): string =>
         RETURNING l.size - line.count, l.tail - line.count INTO size, tail;
       INSERT INTO ${s}.turns (queue, key, turn, seq, due)
         SELECT q, line.key, tail + u.ord, t.seq, t.due
-          FROM unnest(line.seqs) WITH ORDINALITY u (seq, ord) JOIN ${s}.tasks t ON t.seq = u.seq;
+          FROM unnest(line.seqs) WITH ORDINALITY u (seq, ord) JOIN ${s}.tasks t ON ${isAt('t.seq', 'u.seq')};
       IF size = 0 THEN
         ${unblock(s)}
       END IF;

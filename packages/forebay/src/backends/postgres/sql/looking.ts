@@ -1,7 +1,7 @@
 /** What only reads: the totals, the depth, and what is known of tasks by their ids. */
 
 import { OPEN } from './claim.ts'
-import { NOW, routine } from './routine.ts'
+import { lookedUp, NOW, routine } from './routine.ts'
 import { TASK_COLUMNS, taskColumns } from './task-columns.ts'
 
 /** `totals`: the counters of a queue, and how many tasks and bytes count for its bounds. */
@@ -86,7 +86,7 @@ const find = (s: string): string =>
           ELSE 'delayed' END,
         t.reason, t.dead_at, ${taskColumns('CASE WHEN l.lease_end IS NULL THEN 0 ELSE 1 END')}, r.completed_at, r.result
       FROM unnest(ids) WITH ORDINALITY u (id, ord)
-        LEFT JOIN ${s}.tasks t ON t.id = u.id AND t.queue = q
+        LEFT JOIN ${lookedUp(`${s}.tasks`, 'a.id = u.id AND a.queue = q')} t ON true
         LEFT JOIN LATERAL (
           (SELECT w.state, w.due FROM ${s}.waiting w
             WHERE w.queue = q AND w.state = 0 AND w.place = t.rank AND w.seq = t.seq)
@@ -100,7 +100,7 @@ const find = (s: string): string =>
         LEFT JOIN LATERAL (
           SELECT o.lease_end FROM ${s}.grants g, ${OPEN('g')} o WHERE g.queue = q AND t.seq = ANY (g.seqs) AND o.seq = t.seq
         ) l ON t.dead_at IS NULL AND w.state IS NULL
-        LEFT JOIN ${s}.results r ON r.queue = q AND r.id = u.id AND r.until > now AND t.id IS NULL
+        LEFT JOIN ${lookedUp(`${s}.results`, 'a.queue = q AND a.id = u.id AND a.until > now')} r ON t.id IS NULL
       WHERE t.id IS NOT NULL OR r.id IS NOT NULL;
   END`,
   )

@@ -7,7 +7,7 @@ import { HEAD_START } from '../../../flow/fair-order.ts'
 import { TOLERANCE_MS } from '../../../flow/pacer.ts'
 import { COST_GAIN, LINE } from '../../line-state.ts'
 import { CLOSE, STORE_FAIR, stateOf } from './lines.ts'
-import { routine } from './routine.ts'
+import { isAt, lookedUp, routine } from './routine.ts'
 
 /** Each claim forgets up to so many empty lines. */
 const FORGOTTEN_AT_ONCE = 200
@@ -20,7 +20,7 @@ const readTasks = (s: string, line: string): string => `
                 array_agg(f.priority) AS priority, array_agg(f.cost) AS cost INTO more
               FROM (
                 SELECT w.ctid AS at, w.seq, w.due, w.place, w.priority, t.cost
-                  FROM ${s}.waiting w JOIN ${s}.tasks t ON t.seq = w.seq
+                  FROM ${s}.waiting w JOIN ${s}.tasks t ON ${isAt('t.seq', 'w.seq')}
                   WHERE w.queue = q AND ${line} AND (w.place, w.seq) > (read_place[i], read_seq[i])
                   ORDER BY w.place, w.seq LIMIT size FOR UPDATE OF w SKIP LOCKED
               ) f;`
@@ -184,7 +184,8 @@ export const pickInTurn = (s: string): string =>
           next_at = u.next_at, cost = u.cost, rank = u.rank, state = u.state
         FROM unnest(keys, finishes, scores, entries, readies, flights, nexts, costs, ranks, states, touched)
           u (key, finish, score, entry, ready, flight, next_at, cost, rank, state, touched)
-        WHERE u.touched AND l.queue = q AND l.key = u.key;
+          JOIN ${lookedUp(`${s}.lines`, 'a.queue = q AND a.key = u.key', 'a.ctid AS at')} o ON u.touched
+        WHERE l.ctid = o.at;
       i := count + 1;
       fair.common_finish := finishes[i];
       fair.common_score := scores[i];

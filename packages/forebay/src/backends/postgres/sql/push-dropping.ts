@@ -11,7 +11,7 @@
 
 import { type Evicting, MOST_DROPPED } from '../../eviction.ts'
 import { PUSH_COLUMNS, PUSH_COLUMN_NAMES, TAKE_BOUNDS_LOCK } from './push.ts'
-import { NOW, routine } from './routine.ts'
+import { isAt, NOW, routine } from './routine.ts'
 
 /** In which order ready tasks give way, as columns of `waiting`. */
 export const GIVING_WAY: Readonly<Record<Evicting, string>> = {
@@ -24,7 +24,7 @@ const ONE = PUSH_COLUMN_NAMES.map((name) => `${name}[i:i]`).join(', ')
 
 const candidates = (s: string, policy: Evicting): string => `
             FOR one IN
-              SELECT w.ctid AS at, w.seq, t.id, t.bytes FROM ${s}.waiting w JOIN ${s}.tasks t ON t.seq = w.seq
+              SELECT w.ctid AS at, w.seq, t.id, t.bytes FROM ${s}.waiting w JOIN ${s}.tasks t ON ${isAt('t.seq', 'w.seq')}
                 WHERE w.queue = q AND w.state <> 1${policy === 'drop-oldest' ? '' : ' AND w.priority < coalesce(priorities[i], 0)'}
                 ORDER BY ${GIVING_WAY[policy].replace(/\b(?=seq|priority)/g, 'w.')} LIMIT most FOR UPDATE OF w SKIP LOCKED
             LOOP
@@ -38,7 +38,7 @@ const candidates = (s: string, policy: Evicting): string => `
 const dropVictims = (s: string): string => `
           DELETE FROM ${s}.waiting w WHERE w.ctid = ANY (places);
           WITH gone AS (
-            DELETE FROM ${s}.tasks t USING unnest(seqs) u (seq) WHERE t.seq = u.seq
+            DELETE FROM ${s}.tasks t USING unnest(seqs) u (seq) WHERE ${isAt('t.seq', 'u.seq')}
               RETURNING CASE WHEN t.ordered THEN t.key END AS line, CASE WHEN t.weight IS NOT NULL THEN t.key END AS own
           ), news AS (
             INSERT INTO ${s}.line_news (queue, at, key, came)

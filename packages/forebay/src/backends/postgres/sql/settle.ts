@@ -1,35 +1,46 @@
 /** Ends and prolongs claims whose tokens are still good. A lease that has ended is lost, also if nobody else has the task yet. */
 
 import { TASK_BOUNDS } from '../../../task.ts'
-import { GRANT_BITS, GRANT_SIZE } from '../token.ts'
-import { NOW, routine } from './routine.ts'
+import { GRANT_SIZE } from '../token.ts'
+import { isAt, lookedUp, NOW, routine } from './routine.ts'
 
-const GRANT = `(u.token >> ${GRANT_BITS})`
-const BIT = `(u.token & ${GRANT_SIZE - 1})::integer`
+/**
+ * Those that are asked about, in their order: grant by grant, and of each the bits of its mask, rising. `seq` is null for one that is
+ * not held: to be used on grants that are locked.
+ */
+const ASKED = (s: string): string => `(
+        SELECT a.id, b.bit, row_number() OVER (ORDER BY a.ord, b.bit) AS ord,
+            CASE WHEN (a.open >> b.bit) & 1 = 1 AND coalesce(a.ends[b.bit + 1], a.lease_end) > now
+              THEN a.seqs[b.bit + 1] END AS seq
+          FROM (
+            SELECT u.id, u.mask, u.ord, g.open, g.seqs, g.ends, g.lease_end
+              FROM unnest(grant_ids, masks) WITH ORDINALITY u (id, mask, ord)
+              LEFT JOIN ${lookedUp(`${s}.grants`, 'a.id = u.id AND a.queue + 0 = q')} g ON true
+              OFFSET 0
+          ) a, generate_series(0, ${GRANT_SIZE - 1}) b (bit)
+          WHERE (a.mask >> b.bit) & 1 = 1 ORDER BY a.ord, b.bit
+      )`
 
-/** Those of the batch that are held: to be used on grants that are locked. */
-const HELD = (s: string): string => `
-        JOIN ${s}.grants g ON g.id = ${GRANT} AND g.queue + 0 = q AND (g.open >> ${BIT}) & 1 = 1
-          AND coalesce(g.ends[${BIT} + 1], g.lease_end) > now
-        JOIN ${s}.tasks t ON t.seq = g.seqs[${BIT} + 1] AND t.id = u.id`
+/** A task that is held, of the columns of an asked one. */
+const IS_HELD = `${isAt('t.seq', 'u.seq')} AND t.id IS NOT DISTINCT FROM u.id`
 
 /** In one order for all, so that none waits in a circle. */
 const LOCK = (s: string): string => `
     PERFORM FROM ${s}.grants g WHERE g.id = ANY (grant_ids) ORDER BY g.id FOR UPDATE;`
 
 /** The failures with one more; the oldest give way. */
-const MORE_FAILURES = `CASE WHEN h.failure IS NULL THEN t.failures
-          ELSE t.failures[greatest(1, coalesce(cardinality(t.failures), 0) - ${TASK_BOUNDS.failuresKept - 2}):] || h.failure END`
+const MORE_FAILURES = `CASE WHEN u.failure IS NULL THEN t.failures
+          ELSE t.failures[greatest(1, coalesce(cardinality(t.failures), 0) - ${TASK_BOUNDS.failuresKept - 2}):] || u.failure END`
 
 /**
- * `settle`: no claim twice. Outcomes: 0 complete, 1 expire, 2 retry, 3 release, 4 dead; without any all are complete. Answers
- * the places in the batch of those that were held; nothing if it were all; whether something is to be claimed soon; and the least
- * rank of what became ready.
+ * `settle`: `ids` has the task's id for each bit of each mask, and so have the others. Outcomes: 0 complete, 1 expire, 2 retry,
+ * 3 release, 4 dead; without any all are complete. Answers the places in the batch of those that were held; nothing if it were all;
+ * whether something is to be claimed soon; and the least rank of what became ready.
  */
 const settleMany = (s: string): string =>
   routine(
     `${s}.settle(
-      q integer, grant_ids bigint[], ids text[], tokens bigint[], outcomes smallint[], delays float8[], new_failures text[],
+      q integer, grant_ids bigint[], masks bigint[], ids text[], outcomes smallint[], delays float8[], new_failures text[],
       reasons text[], kept text[], keeps float8[]
     )`,
     'TABLE (held bigint[], woken boolean, low float8)',
@@ -38,19 +49,20 @@ const settleMany = (s: string): string =>
     now constant float8 := ${NOW};
     change record;
     part record;
+    grants bigint[];
+    bits integer[];
+    seqs bigint[];
     keys text[];
     delayed bigint := 0;
     dead bigint := 0;
     bytes bigint := 0;
   BEGIN
     ${LOCK(s)}
-    WITH h AS MATERIALIZED (
-      SELECT u.ord, t.seq, coalesce(u.outcome, 0) AS outcome
-        FROM unnest(ids, tokens, outcomes) WITH ORDINALITY u (id, token, outcome, ord) ${HELD(s)}
-        WHERE coalesce(u.outcome, 0) <= 1
-    ), gone AS (
-      DELETE FROM ${s}.tasks t USING h WHERE t.seq = h.seq
-        RETURNING h.ord, h.outcome, t.bytes, CASE WHEN t.ordered THEN t.key END AS line,
+    SELECT array_agg(a.id), array_agg(a.bit), array_agg(a.seq) INTO grants, bits, seqs FROM ${ASKED(s)} a;
+    WITH gone AS (
+      DELETE FROM ${s}.tasks t USING unnest(seqs, ids, outcomes) WITH ORDINALITY u (seq, id, outcome, ord)
+        WHERE ${IS_HELD} AND coalesce(u.outcome, 0) <= 1
+        RETURNING u.ord, coalesce(u.outcome, 0) AS outcome, t.bytes, CASE WHEN t.ordered THEN t.key END AS line,
           CASE WHEN t.weight IS NOT NULL THEN t.key END AS own
     ), news AS (
       INSERT INTO ${s}.line_news (queue, at, key, ended)
@@ -65,16 +77,12 @@ const settleMany = (s: string): string =>
     woken := false;
 
     IF outcomes IS NOT NULL THEN
-      WITH h AS MATERIALIZED (
-        SELECT u.ord, t.seq, u.outcome, u.delay, u.failure
-          FROM unnest(ids, tokens, outcomes, delays, new_failures) WITH ORDINALITY
-            u (id, token, outcome, delay, failure, ord) ${HELD(s)}
-          WHERE u.outcome IN (2, 3)
-      ), back AS (
-        UPDATE ${s}.tasks t SET attempts = t.attempts + CASE WHEN h.outcome = 2 THEN 1 ELSE 0 END, due = now + h.delay,
+      WITH back AS (
+        UPDATE ${s}.tasks t SET attempts = t.attempts + CASE WHEN u.outcome = 2 THEN 1 ELSE 0 END, due = now + u.delay,
             failures = ${MORE_FAILURES}
-          FROM h WHERE t.seq = h.seq
-          RETURNING h.ord, h.delay, t.seq, t.rank, t.priority, CASE WHEN t.weight IS NOT NULL THEN t.key END AS own
+          FROM unnest(seqs, ids, outcomes, delays, new_failures) WITH ORDINALITY u (seq, id, outcome, delay, failure, ord)
+          WHERE ${IS_HELD} AND u.outcome IN (2, 3)
+          RETURNING u.ord, u.delay, t.seq, t.rank, t.priority, CASE WHEN t.weight IS NOT NULL THEN t.key END AS own
       ), put AS (
         INSERT INTO ${s}.waiting (queue, state, key, odd, priority, seq, place, due, rank)
           SELECT q, CASE WHEN b.delay > 0 THEN 1 WHEN b.own IS NULL THEN 0 ELSE 2 END, b.own, true, b.priority, b.seq,
@@ -92,15 +100,11 @@ const settleMany = (s: string): string =>
       delayed := part.delayed;
       low := part.low;
 
-      WITH h AS MATERIALIZED (
-        SELECT u.ord, t.seq, u.reason, u.failure
-          FROM unnest(ids, tokens, outcomes, reasons, new_failures) WITH ORDINALITY
-            u (id, token, outcome, reason, failure, ord) ${HELD(s)}
-          WHERE u.outcome = 4
-      ), died AS (
-        UPDATE ${s}.tasks t SET attempts = t.attempts + 1, dead_at = now, reason = h.reason, failures = ${MORE_FAILURES}
-          FROM h WHERE t.seq = h.seq
-          RETURNING h.ord, t.bytes, CASE WHEN t.ordered THEN t.key END AS line,
+      WITH died AS (
+        UPDATE ${s}.tasks t SET attempts = t.attempts + 1, dead_at = now, reason = u.reason, failures = ${MORE_FAILURES}
+          FROM unnest(seqs, ids, outcomes, reasons, new_failures) WITH ORDINALITY u (seq, id, outcome, reason, failure, ord)
+          WHERE ${IS_HELD} AND u.outcome = 4
+          RETURNING u.ord, t.bytes, CASE WHEN t.ordered THEN t.key END AS line,
             CASE WHEN t.weight IS NOT NULL THEN t.key END AS own
       ), news AS (
         INSERT INTO ${s}.line_news (queue, at, key, ended)
@@ -118,13 +122,14 @@ const settleMany = (s: string): string =>
 
     IF held IS NOT NULL THEN
       WITH m AS MATERIALIZED (
-        SELECT ${GRANT} AS id, bit_or(1::bigint << ${BIT}) AS mask, count(*) AS count
-          FROM unnest(tokens) WITH ORDINALITY u (token, ord)
-          WHERE cardinality(held) = cardinality(tokens) OR u.ord = ANY (held) GROUP BY 1
+        SELECT u.id, bit_or(1::bigint << u.bit) AS mask, count(*) AS count
+          FROM unnest(grants, bits) WITH ORDINALITY u (id, bit, ord)
+          WHERE cardinality(held) = cardinality(ids) OR u.ord = ANY (held) GROUP BY u.id
       ), closed AS (
-        DELETE FROM ${s}.grants g USING m WHERE g.id = m.id AND g.size = m.count
+        DELETE FROM ${s}.grants g USING m WHERE ${isAt('g.id', 'm.id')} AND g.size = m.count
       )
-      UPDATE ${s}.grants g SET open = g.open & ~m.mask, size = g.size - m.count FROM m WHERE g.id = m.id AND g.size > m.count;
+      UPDATE ${s}.grants g SET open = g.open & ~m.mask, size = g.size - m.count FROM m
+        WHERE ${isAt('g.id', 'm.id')} AND g.size > m.count;
     END IF;
     IF keys IS NOT NULL THEN
       SELECT * INTO part FROM ${s}.leave_lines(q, keys);
@@ -160,7 +165,7 @@ const settleMany = (s: string): string =>
 /** `extend`: the places in the batch of those that were held. Without a shorter lease no index changes. */
 const extend = (s: string): string =>
   routine(
-    `${s}.extend(q integer, grant_ids bigint[], ids text[], tokens bigint[], lease_ms float8)`,
+    `${s}.extend(q integer, grant_ids bigint[], masks bigint[], ids text[], lease_ms float8)`,
     'bigint[]',
     `
   DECLARE
@@ -174,8 +179,10 @@ const extend = (s: string): string =>
     ${LOCK(s)}
     FOR one IN
       SELECT g.id, g.size, g.ends, g.lease_end AS common, cardinality(g.seqs) AS length, array_agg(u.ord) AS held,
-          array_agg(${BIT}) AS bits
-        FROM unnest(ids, tokens) WITH ORDINALITY u (id, token, ord) ${HELD(s)}
+          array_agg(u.bit) AS bits
+        FROM (SELECT a.*, ids[a.ord] AS id_of FROM ${ASKED(s)} a) u
+        JOIN ${s}.grants g ON ${isAt('g.id', 'u.id')}
+        JOIN ${s}.tasks t ON ${isAt('t.seq', 'u.seq')} AND t.id IS NOT DISTINCT FROM u.id_of
         GROUP BY g.id
     LOOP
       held := held || one.held;

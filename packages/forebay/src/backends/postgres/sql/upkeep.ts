@@ -26,6 +26,8 @@ export const upkeep = (s: string): string =>
     last xid8;
     forgotten integer;
   BEGIN
+    -- If a crash undoes it, it is done again.
+    PERFORM set_config('synchronous_commit', 'off', true);
     more := false;
     SELECT m.through INTO last FROM ${s}.queues m WHERE m.id = q FOR UPDATE SKIP LOCKED;
     IF FOUND THEN
