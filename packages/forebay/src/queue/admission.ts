@@ -42,21 +42,24 @@ export function admit(input: TaskInput, newId: () => string, rules: AdmissionRul
     throw unsupported(`a dedup window of ${windowMs} ms`, backend, 'dedupId')
   }
   const weight = input.key === undefined ? undefined : rules.weightOf(input.key)
-  return {
+  const task: Writable<NewTask> = {
     id: input.id ?? newId(),
     type: input.type,
     payload: serialize(input, rules.maxPayloadBytes),
     priority: input.priority ?? 0,
     delayMs,
-    ...(input.key !== undefined && { key: input.key }),
-    ...(weight !== undefined && { weight }),
-    ...(input.ordered && { ordered: true }),
-    ...(input.cost !== undefined && { cost: input.cost }),
-    ...(input.ttlMs !== undefined && { ttlMs: input.ttlMs }),
-    ...(input.dedupId !== undefined && { dedup: { id: input.dedupId, windowMs } }),
-    ...(input.headers !== undefined && { headers: input.headers }),
   }
+  if (input.key !== undefined) task.key = input.key
+  if (weight !== undefined) task.weight = weight
+  if (input.ordered) task.ordered = true
+  if (input.cost !== undefined) task.cost = input.cost
+  if (input.ttlMs !== undefined) task.ttlMs = input.ttlMs
+  if (input.dedupId !== undefined) task.dedup = { id: input.dedupId, windowMs }
+  if (input.headers !== undefined) task.headers = input.headers
+  return task
 }
+
+type Writable<Value> = { -readonly [Field in keyof Value]: Value[Field] }
 
 function checkFields(input: TaskInput): void {
   if (typeof input !== 'object' || input === null || Array.isArray(input)) {
