@@ -12,20 +12,20 @@ import { PLAIN_QUEUE_PART, SAVE_OPENING, SAVE_PLAIN, SEND_WORD } from './queue-p
 
 export const PUSH_FRESH_SCRIPT = `${PLAIN_QUEUE_PART}
 local BODIES = base .. ':bodies'
-local max_depth, max_bytes = tonumber(ARGV[1]), tonumber(ARGV[2])
-local depth = max_depth >= 0 and redis.call('HLEN', BODIES) - redis.call('ZCARD', base .. ':dead')
--- To write a number of so many digits takes longer than all else in the loop but HSETNX.
-local time = string.format('%.0f ', now)
+local max_depth, max_bytes = ARGV[1] ~= '-1' and tonumber(ARGV[1]), ARGV[2] ~= '-1' and tonumber(ARGV[2])
+local depth = max_depth and redis.call('HLEN', BODIES) - redis.call('ZCARD', base .. ':dead')
+-- To write a number takes as long as a command: the clock's own digits are taken where they are queue time.
+local time = offset == 0 and clock[1] .. string.sub('00000' .. clock[2], -6) or string.format('%.0f', now)
 local new, results, at = {}, nil, 0
 for i = 3, #ARGV, 2 do
   local id, body = ARGV[i], ARGV[i + 1]
   local size = #body - string.find(body, '\\n', 1, true)
-  local result = depth and depth >= max_depth and 2 or max_bytes >= 0 and bytes + size > max_bytes and 3 or 0
+  local result = depth and depth >= max_depth and 2 or max_bytes and bytes + size > max_bytes and 3 or 0
   if result > 0 then
     if redis.call('HEXISTS', BODIES, id) == 1 then result = 1 end
   else
     order = order < now and now or order + 1
-    if redis.call('HSETNX', BODIES, id, time .. order - now .. ' 0\\n' .. body) == 0 then
+    if redis.call('HSETNX', BODIES, id, time .. (order == now and ' 0' or ' ' .. order - now) .. ' 0\\n' .. body) == 0 then
       result = 1
     else
       new[#new + 1] = id

@@ -58,7 +58,7 @@ ${CLOCK}`
 
 /** And writes of it. */
 export const SAVE_PLAIN = `
-redis.call('SETRANGE', base, 0, struct.pack(${formatOf(WRITTEN_BY_PLAIN)}, ${values(WRITTEN_BY_PLAIN)}))
+redis.call('SETRANGE', base, '0', struct.pack(${formatOf(WRITTEN_BY_PLAIN)}, ${values(WRITTEN_BY_PLAIN)}))
 `
 
 /** Or writes of it, if it opens the common line. */
@@ -66,7 +66,7 @@ export const SAVE_OPENING = `
 local ${OF_OPENING.join(', ')} = struct.unpack(${formatOf(OF_OPENING)}, packed_record, ${8 * READ_BY_PLAIN.length + 1})
 ${OPEN_COMMON}
 open_common()
-redis.call('SETRANGE', base, 0, struct.pack(${formatOf(FIRST_FIELDS)}, ${values(FIRST_FIELDS)}))
+redis.call('SETRANGE', base, '0', struct.pack(${formatOf(FIRST_FIELDS)}, ${values(FIRST_FIELDS)}))
 `
 
 /**
@@ -78,7 +78,7 @@ const WORD_TRUSTED = 10_000
 /** Tells one process that waits, unless there is a word under way. */
 export const SEND_WORD = `
   if now - told > ${WORD_TRUSTED} or told == 0 then
-    redis.call('XADD', base .. ':wake', 'MAXLEN', 1, '*', 'w', '')
+    redis.call('XADD', base .. ':wake', 'MAXLEN', '1', '*', 'w', '')
     told = now
   end
 `
