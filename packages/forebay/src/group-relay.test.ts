@@ -71,6 +71,22 @@ it('two halves that are answered together are two halves again', async () => {
   expect(sizes()).toEqual([20, ...Array(8).fill(10)])
 })
 
+it('halves that are answered together again and again become one group, and are tried again later', async () => {
+  const { groups, relay, sizes } = house()
+  callers(relay, 10)
+  await settled()
+  const endAll = async (from: number) => {
+    for (const group of groups.slice(from)) group.end()
+    await settled()
+  }
+  for (let round = 0; round < 8; round++) await endAll(groups.length - (sizes().at(-1) === 10 ? 1 : 2))
+  expect(sizes().slice(0, 5)).toEqual([10, 5, 5, 5, 5])
+  expect(sizes().at(-1)).toBe(10)
+  const gaveUpAt = sizes().indexOf(10, 1)
+  while (sizes().at(-1) === 10 && groups.length < 200) await endAll(groups.length - 1)
+  expect(sizes().slice(gaveUpAt)).toEqual([...Array(64).fill(10), 5, 5])
+})
+
 it('few callers are one group: halves of them would not be worth two commits', async () => {
   const { groups, relay, sizes } = house()
   callers(relay, 7)
