@@ -11,7 +11,7 @@ import { Emitter, type Listener } from '../events.ts'
 import type { StartEstimate } from '../flow/start-estimate.ts'
 import { type RandomSource, systemRandom } from '../random.ts'
 import { UnderWay } from '../under-way.ts'
-import { admit, type AdmissionRules } from './admission.ts'
+import { admit, type AdmissionRules, rulesOf } from './admission.ts'
 import { type Candidate, type Outcome, refused } from './candidate.ts'
 import { checkOptions } from './check-options.ts'
 import { weightsOf } from './fair-weights.ts'
@@ -57,20 +57,7 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
     this.clock = clock
     this.#random = random
     this.#weightOf = weightsOf(options.fair, service)
-    this.#rules = {
-      backend: service.backend,
-      capabilities: service.capabilities,
-      maxPayloadBytes: Math.min(
-        options.maxPayloadBytes ?? QUEUE_DEFAULTS.maxPayloadBytes,
-        service.capabilities.maxPayloadBytes,
-        spill?.capabilities.maxPayloadBytes ?? Number.POSITIVE_INFINITY,
-        // What is larger than the whole queue would never fit.
-        maxBytes ?? Number.POSITIVE_INFINITY,
-      ),
-      dedupWindowMs: options.dedupWindowMs ?? QUEUE_DEFAULTS.dedupWindowMs,
-      weightOf: this.#weightOf,
-      now: () => this.clock.now(),
-    }
+    this.#rules = rulesOf(service, spill, options, this.#weightOf, clock)
     this.#intake = new Intake({
       queue: name,
       service,
