@@ -3,14 +3,11 @@
 import type { Clock } from '../clock.ts'
 import type { RandomSource } from '../random.ts'
 
-const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
-
 export function newTaskId(clock: Clock, random: RandomSource): string {
-  const time = Math.floor(clock.now()).toString(16).padStart(12, '0')
-  const bytes = random.bytes(16)
-  const hex = (index: number) => HEX[bytes[index] as number]
-  const version = HEX[0x70 | ((bytes[6] as number) & 0x0f)]
-  const variant = HEX[0x80 | ((bytes[8] as number) & 0x3f)]
-  const last = `${hex(10)}${hex(11)}${hex(12)}${hex(13)}${hex(14)}${hex(15)}`
-  return `${time.slice(0, 8)}-${time.slice(8)}-${version}${hex(7)}-${variant}${hex(9)}-${last}`
+  const bytes = Buffer.from(random.bytes(16))
+  bytes.writeUIntBE(Math.floor(clock.now()), 0, 6)
+  bytes[6] = 0x70 | ((bytes[6] as number) & 0x0f)
+  bytes[8] = 0x80 | ((bytes[8] as number) & 0x3f)
+  const hex = bytes.toString('hex')
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
 }
