@@ -79,12 +79,12 @@ it('halves that are answered together again and again become one group, and are 
     for (const group of groups.slice(from)) group.end()
     await settled()
   }
-  for (let round = 0; round < 8; round++) await endAll(groups.length - (sizes().at(-1) === 10 ? 1 : 2))
+  for (let round = 0; round < 20; round++) await endAll(groups.length - (sizes().at(-1) === 10 ? 1 : 2))
   expect(sizes().slice(0, 5)).toEqual([10, 5, 5, 5, 5])
   expect(sizes().at(-1)).toBe(10)
   const gaveUpAt = sizes().indexOf(10, 1)
-  while (sizes().at(-1) === 10 && groups.length < 200) await endAll(groups.length - 1)
-  expect(sizes().slice(gaveUpAt)).toEqual([...Array(64).fill(10), 5, 5])
+  while (sizes().at(-1) === 10 && groups.length < 300) await endAll(groups.length - 1)
+  expect(sizes().slice(gaveUpAt)).toEqual([...Array(128).fill(10), 5, 5])
 })
 
 it('few callers are one group: halves of them would not be worth two commits', async () => {

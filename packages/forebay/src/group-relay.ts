@@ -27,12 +27,12 @@ const ABREAST = 2
 const LEAST_HALF = 4
 
 /**
- * A commit that ends while no other is under way counts 2, any other one takes 1 away; at 6 halves are given up for 64 commits. So it
- * takes that every third commit ends so, and trying anew costs a sixth of the commits at most.
+ * A commit that ends while no other is under way counts 2, any other one takes 1 away; at 16 halves are given up for 128 commits. So it
+ * takes that more than every third one ends so for a while: a pause of either side makes some do. To try anew costs 32 halves.
  */
 const ALONE = 2
-const TOO_OFTEN_ALONE = 6
-const WHOLE_COMMITS = 64
+const TOO_OFTEN_ALONE = 16
+const WHOLE_COMMITS = 128
 
 /** So many items in one commit, at most: bounds the size of a commit and the time that a caller waits for others. */
 const LARGEST_GROUP = 1_000
