@@ -140,10 +140,10 @@ export class Intake {
   ): Promise<Placed[]> {
     if (candidates.some((candidate) => this.#needsEstimate(candidate))) return this.#judgeAndPlace(candidates, place)
     const results = await place(candidates)
-    for (const [index, placed] of results.entries()) {
+    results.forEach((placed, index) => {
       if (isIn(placed)) this.estimates.expect((candidates[index] as Candidate).task)
       this.#noteDropped(placed)
-    }
+    })
     return results
   }
 
