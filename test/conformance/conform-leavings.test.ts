@@ -27,7 +27,7 @@ const littering: Check = {
     const [done, gone] = await scene.claim(2)
     if (!done || !gone) throw new Error('two were to be granted')
     await scene.settle(done, { outcome: 'complete', keep: { result: '1', keepMs: 60_000 } })
-    await scene.settle(gone, { outcome: 'dead', reason: 'failed' })
+    await scene.settle(gone, { outcome: 'dead', reason: 'refused' })
   },
 }
 const failing: Check = { name: 'fails', run: () => Promise.reject(new Error('it does not hold')) }
