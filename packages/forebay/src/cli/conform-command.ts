@@ -76,7 +76,7 @@ async function run(check: Check, work: () => Promise<string | undefined>, counts
 async function leave(url: string, queues: readonly string[]): Promise<string> {
   const which = `its ${queues.length} queues, whose names begin with "conformance-",`
   try {
-    return (await removeQueues(url, queues)) ? 'its queues were removed' : `${which} were left there`
+    return (await removeQueues(url, queues)) ? 'nothing is left of its queues' : `${which} were left there`
   } catch (thrown) {
     return `${which} are still there: ${messageOf(thrown)}`
   }
