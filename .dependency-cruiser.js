@@ -5,7 +5,7 @@
  * in `MAY_IMPORT`. Tests are free: they may reach for whatever they prove.
  */
 
-const BASE = ['task', 'errors', 'clock', 'random', 'events', 'group-commit']
+const BASE = ['task', 'errors', 'clock', 'random', 'events', 'group-commit', 'group-relay', 'under-way']
 const PORT = ['backends/queue-service', 'backends/shared-state', 'backends/open-backend']
 
 /** What each folder may import besides its own files, `errors` and the base. */
@@ -22,6 +22,7 @@ const MAY_IMPORT = {
   doctor: [...PORT, 'flow/', 'queue/', 'consumer/'],
   cli: [
     ...PORT,
+    'backends/remove-queues',
     'flow/',
     'queue/',
     'consumer/',

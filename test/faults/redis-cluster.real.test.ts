@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { removeQueues } from '../../packages/forebay/src/backends/remove-queues.ts'
 import { openRedis } from '../../packages/forebay/src/backends/redis/redis-queue-service.ts'
 import { sleep, systemClock } from '../../packages/forebay/src/clock.ts'
 import { freePort } from '../servers/free-ports.ts'
@@ -104,6 +105,28 @@ if (haveRedis('a Redis Cluster')) {
     afterwards(() => queue.close())
     await queue.push([task('a')])
     expect(await queue.claim({ max: 1, leaseMs: 1_000, waitMs: 1_000 })).toHaveLength(1)
+  })
+
+  test('queues are removed from all masters, and others are left', async () => {
+    const url = `${servers[0]?.url}?cluster=true&prefix=removing`
+    const names = Array.from({ length: 12 }, (_, number) => `made-${number}`)
+    const keysOf = async (name: string) => {
+      const keys = await Promise.all(servers.map((server) => admin(server).keys(`removing:{${name}}*`)))
+      return keys.map((some) => some.length)
+    }
+    const counts: number[][] = []
+    for (const name of [...names, 'kept']) {
+      const queue = await open(url, { queue: name })
+      // What is in flight together is not in order here, where a node may send one call on to another.
+      expect(queue.capabilities.pushesInOrder).toBe(false)
+      await queue.push([task('a', { dedup: { id: 'd', windowMs: 60_000 } })])
+      counts.push(await keysOf(name))
+    }
+    // They lie in all three.
+    for (const node of [0, 1, 2]) expect(Math.max(...counts.map((all) => all[node] ?? 0))).toBeGreaterThan(2)
+    expect(await removeQueues(url, names)).toBe(true)
+    for (const name of names) expect(await keysOf(name)).toEqual([0, 0, 0])
+    expect(await keysOf('kept')).toEqual(counts.at(-1))
   })
 
   test('a queue whose slot is moved to another node goes on there, with all that it had', async () => {

@@ -25,7 +25,9 @@ export class Emitter<Events extends object> {
   }
 
   emit<Name extends keyof Events>(name: Name, event: Events[Name]): void {
-    for (const listener of this.#listeners.get(name) ?? []) {
+    const listeners = this.#listeners.get(name)
+    if (listeners === undefined) return
+    for (const listener of listeners) {
       try {
         ;(listener as Listener<Events[Name]>)(event)
       } catch (thrown) {

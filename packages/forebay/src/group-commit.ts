@@ -10,9 +10,11 @@
 
 interface Waiting<Item, Result> {
   readonly item: Item
-  readonly resolve: (result: Result) => void
+  readonly resolve: (result: Result | Promise<Result>) => void
   readonly reject: (thrown: unknown) => void
 }
+
+type Commit<Item, Result> = (items: readonly Item[]) => Promise<readonly (Result | Promise<Result>)[]>
 
 /** So many items in one commit, at most: bounds the size of a transaction and the time that a caller waits for others. */
 const LARGEST_GROUP = 1_000
@@ -21,16 +23,17 @@ const LARGEST_GROUP = 1_000
 const FULL_GROUP = 64
 
 export class GroupCommit<Item, Result> {
-  readonly #commit: (items: readonly Item[]) => Promise<readonly Result[]>
+  readonly #commit: Commit<Item, Result>
   readonly #abreast: number
   #waiting: Waiting<Item, Result>[] = []
   #underWay = 0
 
   /**
-   * @param commit Answers each item, in order. If it rejects, every caller of the group is told so.
+   * @param commit Answers each item, in order; what is a promise among the answers only its own caller waits for. If it rejects,
+   * every caller of the group is told so.
    * @param abreast So many commits may be under way at once. Default 1: then each sees what the one before it did.
    */
-  constructor(commit: (items: readonly Item[]) => Promise<readonly Result[]>, abreast = 1) {
+  constructor(commit: Commit<Item, Result>, abreast = 1) {
     this.#commit = commit
     this.#abreast = abreast
   }
@@ -50,7 +53,7 @@ export class GroupCommit<Item, Result> {
       const group = this.#waiting.splice(0, LARGEST_GROUP)
       try {
         const results = await this.#commit(group.map(({ item }) => item))
-        group.forEach(({ resolve }, index) => resolve(results[index] as Result))
+        group.forEach(({ resolve }, index) => resolve(results[index] as Result | Promise<Result>))
       } catch (thrown) {
         for (const { reject } of group) reject(thrown)
       }

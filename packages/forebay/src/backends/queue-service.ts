@@ -221,6 +221,8 @@ export interface Capabilities {
   readonly uniqueIds?: boolean
   /** `exact`: tasks of one priority are granted in the order in which they became ready; `about`: mostly so. Default `exact`. */
   readonly order?: 'exact' | 'about'
+  /** Whether pushes that are under way together are done in the order of their calls. Default false: the queue makes one at a time. */
+  readonly pushesInOrder?: boolean
   /** `free`: a release takes the attempt back; `counted`: the engine has counted it, and it stays. Default `free`. */
   readonly releases?: 'free' | 'counted'
   /** `aged`: higher first, and waiting tasks age; `strict`: higher first, always; `none`. */

@@ -1,6 +1,7 @@
 /** What `forebay conform` does, once its flags are read. */
 
 import { openBackend } from '../backends/open-backend.ts'
+import { removeQueues } from '../backends/remove-queues.ts'
 import { sleep, systemClock } from '../clock.ts'
 import type { Check, ConformanceTarget, Topic } from '../conformance/target.ts'
 import { ForebayError, messageOf } from '../errors.ts'
@@ -12,9 +13,17 @@ interface Counts {
   skipped: number
 }
 
-/** @throws ForebayError what keeps the backend from opening; NOT_CONFORMING if a check failed. */
-export async function conform(url: string, topicName: string | undefined): Promise<void> {
-  const { topics, runCheck } = await loadSuite()
+export interface Suite {
+  readonly topics: readonly Topic[]
+  runCheck(check: Check, target: ConformanceTarget): Promise<string | undefined>
+}
+
+/**
+ * @param suite Default: the one that every backend has to pass.
+ * @throws ForebayError what keeps the backend from opening; NOT_CONFORMING if a check failed.
+ */
+export async function conform(url: string, topicName: string | undefined, suite?: Suite): Promise<void> {
+  const { topics, runCheck } = suite ?? (await loadSuite())
   const chosen = topicName === undefined ? topics : topics.filter(({ name }) => name === topicName)
   if (chosen.length === 0) {
     const names = topics.map(({ name }) => name).join(', ')
@@ -22,9 +31,13 @@ export async function conform(url: string, topicName: string | undefined): Promi
       path: 'topic',
     })
   }
+  const made = new Set<string>()
   const target: ConformanceTarget = {
     exactTime: false,
-    open: (queue) => openBackend(url, { queue, clock: systemClock, random: systemRandom }),
+    open: (queue) => {
+      made.add(queue)
+      return openBackend(url, { queue, clock: systemClock, random: systemRandom })
+    },
     elapse: (ms) => sleep(systemClock, ms),
   }
   // What keeps the backend from opening is told once, and not by every check.
@@ -35,7 +48,8 @@ export async function conform(url: string, topicName: string | undefined): Promi
     for (const check of topic.checks) await run(check, () => runCheck(check, target), counts)
   }
   const { passed, failed, skipped } = counts
-  process.stdout.write(`${passed} passed, ${failed} failed, ${skipped} skipped\n`)
+  const left = await leave(url, [...made])
+  process.stdout.write(`${passed} passed, ${failed} failed, ${skipped} skipped; ${left}\n`)
   if (failed > 0) {
     throw new ForebayError(
       'NOT_CONFORMING',
@@ -58,10 +72,17 @@ async function run(check: Check, work: () => Promise<string | undefined>, counts
   }
 }
 
-async function loadSuite(): Promise<{
-  topics: readonly Topic[]
-  runCheck: (check: Check, target: ConformanceTarget) => Promise<string | undefined>
-}> {
+/** Removes the queues that were made; says what became of them. */
+async function leave(url: string, queues: readonly string[]): Promise<string> {
+  const which = `its ${queues.length} queues, whose names begin with "conformance-",`
+  try {
+    return (await removeQueues(url, queues)) ? 'nothing is left of its queues' : `${which} were left there`
+  } catch (thrown) {
+    return `${which} are still there: ${messageOf(thrown)}`
+  }
+}
+
+async function loadSuite(): Promise<Suite> {
   try {
     const [{ TOPICS }, { runCheck }] = await Promise.all([
       import('../conformance/topics.ts'),

@@ -31,7 +31,7 @@ describe('forebay', () => {
   it('runs the conformance suite, all of it or one topic', async () => {
     expect(await run(['conform', 'memory:conform', '--topic', 'push'])).toBe(0)
     expect(out).toMatch(/^push\n {2}ok {7}/)
-    expect(out).toMatch(/\n\d+ passed, 0 failed, 0 skipped\n$/)
+    expect(out).toMatch(/\n\d+ passed, 0 failed, 1 skipped; nothing is left of its queues\n$/)
     expect(await run(['conform', 'memory:conform', '--topic', 'pull'])).toBe(2)
     expect(err).toContain('There is no topic "pull"; there are: push, claim')
   })

@@ -3,9 +3,12 @@
  * what the backend can keep. Everything is refused here, before anything is stored, with the path of the fault.
  */
 
-import type { Capabilities, NewTask } from '../backends/queue-service.ts'
+import type { Capabilities, NewTask, QueueService } from '../backends/queue-service.ts'
+import type { Clock } from '../clock.ts'
 import { ForebayError, messageOf } from '../errors.ts'
 import { TASK_BOUNDS, type TaskInput } from '../task.ts'
+import { QUEUE_DEFAULTS, type QueueOptions } from './options.ts'
+import type { AnyTaskTypes } from './task-types.ts'
 
 export interface AdmissionRules {
   readonly backend: string
@@ -16,6 +19,30 @@ export interface AdmissionRules {
   readonly weightOf: (key: string) => number | undefined
   /** The time by which `at` becomes a delay, epoch ms. */
   readonly now: () => number
+}
+
+/** @param spill Where `overflow: spill` spills to: it must be able to take what the queue takes. */
+export function rulesOf(
+  { backend, capabilities }: QueueService,
+  spill: QueueService | undefined,
+  options: Pick<QueueOptions<AnyTaskTypes>, 'maxPayloadBytes' | 'maxBytes' | 'dedupWindowMs'>,
+  weightOf: AdmissionRules['weightOf'],
+  clock: Clock,
+): AdmissionRules {
+  return {
+    backend,
+    capabilities,
+    maxPayloadBytes: Math.min(
+      options.maxPayloadBytes ?? QUEUE_DEFAULTS.maxPayloadBytes,
+      capabilities.maxPayloadBytes,
+      spill?.capabilities.maxPayloadBytes ?? Number.POSITIVE_INFINITY,
+      // What is larger than the whole queue would never fit.
+      options.maxBytes ?? Number.POSITIVE_INFINITY,
+    ),
+    dedupWindowMs: options.dedupWindowMs ?? QUEUE_DEFAULTS.dedupWindowMs,
+    weightOf,
+    now: () => clock.now(),
+  }
 }
 
 /** @throws ForebayError INVALID_TASK, INVALID_PAYLOAD, PAYLOAD_TOO_LARGE or UNSUPPORTED. */
@@ -42,21 +69,24 @@ export function admit(input: TaskInput, newId: () => string, rules: AdmissionRul
     throw unsupported(`a dedup window of ${windowMs} ms`, backend, 'dedupId')
   }
   const weight = input.key === undefined ? undefined : rules.weightOf(input.key)
-  return {
+  const task: Writable<NewTask> = {
     id: input.id ?? newId(),
     type: input.type,
     payload: serialize(input, rules.maxPayloadBytes),
     priority: input.priority ?? 0,
     delayMs,
-    ...(input.key !== undefined && { key: input.key }),
-    ...(weight !== undefined && { weight }),
-    ...(input.ordered && { ordered: true }),
-    ...(input.cost !== undefined && { cost: input.cost }),
-    ...(input.ttlMs !== undefined && { ttlMs: input.ttlMs }),
-    ...(input.dedupId !== undefined && { dedup: { id: input.dedupId, windowMs } }),
-    ...(input.headers !== undefined && { headers: input.headers }),
   }
+  if (input.key !== undefined) task.key = input.key
+  if (weight !== undefined) task.weight = weight
+  if (input.ordered) task.ordered = true
+  if (input.cost !== undefined) task.cost = input.cost
+  if (input.ttlMs !== undefined) task.ttlMs = input.ttlMs
+  if (input.dedupId !== undefined) task.dedup = { id: input.dedupId, windowMs }
+  if (input.headers !== undefined) task.headers = input.headers
+  return task
 }
+
+type Writable<Value> = { -readonly [Field in keyof Value]: Value[Field] }
 
 function checkFields(input: TaskInput): void {
   if (typeof input !== 'object' || input === null || Array.isArray(input)) {

@@ -10,6 +10,7 @@ import type { Clock } from '../clock.ts'
 import { ForebayError } from '../errors.ts'
 import type { StartEstimate } from '../flow/start-estimate.ts'
 import { GroupCommit } from '../group-commit.ts'
+import { GroupRelay } from '../group-relay.ts'
 import type { RandomSource } from '../random.ts'
 import { type Candidate, type Outcome, type Placed, refused } from './candidate.ts'
 import { DepthGauge } from './depth-gauge.ts'
@@ -62,8 +63,7 @@ export class Intake {
   readonly #placing: Placing
   readonly #waiting: WaitingProducers | undefined
   readonly #mover: SpillMover | undefined
-  /** The answer is wrapped, so that a group does not wait for its members that wait. */
-  readonly #commits: GroupCommit<Candidate, { readonly placed: Placed }>
+  readonly #commits: Pick<GroupCommit<Candidate, Outcome>, 'add'>
 
   constructor(options: IntakeOptions) {
     const { queue, bounds, overflow, clock, expectedPerSecond, onError } = options
@@ -86,19 +86,21 @@ export class Intake {
     this.#refusing = new Refusing(pusher, full)
     this.#placing = this.spill ?? this.#waiting ?? this.#refusing
     this.estimates = new StartEstimates(this.#gauge, clock, this.service.capabilities, () => this.spill?.queued ?? 0)
-    this.#commits = new GroupCommit((candidates) => this.#commit(candidates))
+    const { pushesInOrder = false } = this.service.capabilities
+    // Where nothing is ever refused for want of room, nothing hangs on what became of those before.
+    const Commits = pushesInOrder && !full.isBounded && this.#placing === this.#refusing ? GroupRelay : GroupCommit
+    this.#commits = new Commits((candidates) => this.#commit(candidates))
   }
 
   /** Resolves with what became of it; rejects if the backend could not be asked. */
-  async add(candidate: Candidate): Promise<Outcome> {
-    return (await this.#commits.add(candidate)).placed
+  add(candidate: Candidate): Promise<Outcome> {
+    return this.#commits.add(candidate)
   }
 
   /** All at once, as part of their producer's own transaction; rejects if that failed. */
   async addWithin(candidates: readonly Candidate[], transaction: unknown): Promise<Outcome[]> {
     const place = (onTime: readonly Candidate[]) => this.#refusing.placeWithin(onTime, transaction)
-    const placed = await this.#commit(candidates, place)
-    return Promise.all(placed.map((one) => one.placed))
+    return Promise.all(await this.#commit(candidates, place))
   }
 
   /** How many wait for room. */
@@ -135,19 +137,18 @@ export class Intake {
   async #commit(
     candidates: readonly Candidate[],
     place: Placing['place'] = (onTime) => this.#placing.place(onTime),
-  ): Promise<{ placed: Placed }[]> {
+  ): Promise<Placed[]> {
     if (candidates.some((candidate) => this.#needsEstimate(candidate))) return this.#judgeAndPlace(candidates, place)
     const results = await place(candidates)
-    return candidates.map((candidate, index) => {
-      const placed = results[index] as Placed
-      if (isIn(placed)) this.estimates.expect(candidate.task)
+    results.forEach((placed, index) => {
+      if (isIn(placed)) this.estimates.expect((candidates[index] as Candidate).task)
       this.#noteDropped(placed)
-      return { placed }
     })
+    return results
   }
 
   /** Each is judged as if those before it came in, so that of many as many are shed as would be too late. */
-  async #judgeAndPlace(candidates: readonly Candidate[], place: Placing['place']): Promise<{ placed: Placed }[]> {
+  async #judgeAndPlace(candidates: readonly Candidate[], place: Placing['place']): Promise<Placed[]> {
     await this.prepare(candidates)
     const placed = new Map<Candidate, Placed>()
     const estimates = new Map<Candidate, StartEstimate | undefined>()
@@ -171,7 +172,7 @@ export class Intake {
         result instanceof Promise ? result : withEstimate(candidate, result, estimates.get(candidate)),
       )
     }
-    return candidates.map((candidate) => ({ placed: placed.get(candidate) as Placed }))
+    return candidates.map((candidate) => placed.get(candidate) as Placed)
   }
 
   async #placeExpected(candidates: readonly Candidate[], place: Placing['place']): Promise<Placed[]> {

@@ -10,8 +10,9 @@ import { asForebayError, ForebayError } from '../errors.ts'
 import { Emitter, type Listener } from '../events.ts'
 import type { StartEstimate } from '../flow/start-estimate.ts'
 import { type RandomSource, systemRandom } from '../random.ts'
-import { admit, type AdmissionRules } from './admission.ts'
-import type { Candidate, Outcome } from './candidate.ts'
+import { UnderWay } from '../under-way.ts'
+import { admit, type AdmissionRules, rulesOf } from './admission.ts'
+import { type Candidate, type Outcome, refused } from './candidate.ts'
 import { checkOptions } from './check-options.ts'
 import { weightsOf } from './fair-weights.ts'
 import { type QueueCounts, Tally } from './counts.ts'
@@ -42,7 +43,7 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
   readonly #intake: Intake
   readonly #tally = new Tally()
   readonly #events = new Emitter<QueueEvents>()
-  readonly #underWay = new Set<Promise<unknown>>()
+  readonly #underWay = new UnderWay()
   #closed: Promise<void> | undefined
 
   private constructor({ spill, spilled, coordinator, ...opened }: Services, options: QueueOptions<Types>) {
@@ -56,20 +57,7 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
     this.clock = clock
     this.#random = random
     this.#weightOf = weightsOf(options.fair, service)
-    this.#rules = {
-      backend: service.backend,
-      capabilities: service.capabilities,
-      maxPayloadBytes: Math.min(
-        options.maxPayloadBytes ?? QUEUE_DEFAULTS.maxPayloadBytes,
-        service.capabilities.maxPayloadBytes,
-        spill?.capabilities.maxPayloadBytes ?? Number.POSITIVE_INFINITY,
-        // What is larger than the whole queue would never fit.
-        maxBytes ?? Number.POSITIVE_INFINITY,
-      ),
-      dedupWindowMs: options.dedupWindowMs ?? QUEUE_DEFAULTS.dedupWindowMs,
-      weightOf: this.#weightOf,
-      now: () => this.clock.now(),
-    }
+    this.#rules = rulesOf(service, spill, options, this.#weightOf, clock)
     this.#intake = new Intake({
       queue: name,
       service,
@@ -119,15 +107,25 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
    */
   async enqueue(input: InputOf<Types>, options: EnqueueOptions = {}): Promise<Enqueued> {
     const sending = this.telemetry?.sending(this.name, [input])
-    const result = await this.#track(sending ? this.#sendOne(sending, options) : this.#enqueueOne(input, options))
-    if (result.status === 'refused') throw result.error
-    return result
+    this.#underWay.begin()
+    try {
+      const result = await (sending ? this.#sendOne(sending, options) : this.#enqueueOne(input, options))
+      if (result.status === 'refused') throw result.error
+      return result
+    } finally {
+      this.#underWay.end()
+    }
   }
 
   /** Stores many tasks, each on its own merits, in order; resolves with what became of each. */
-  enqueueMany(inputs: readonly InputOf<Types>[], options: EnqueueOptions = {}): Promise<EnqueueResult[]> {
+  async enqueueMany(inputs: readonly InputOf<Types>[], options: EnqueueOptions = {}): Promise<EnqueueResult[]> {
     const sending = this.telemetry?.sending(this.name, inputs)
-    return this.#track(sending ? this.#send(sending, options) : this.#enqueueMany(inputs, options))
+    this.#underWay.begin()
+    try {
+      return await (sending ? this.#send(sending, options) : this.#enqueueMany(inputs, options))
+    } finally {
+      this.#underWay.end()
+    }
   }
 
   /**
@@ -207,7 +205,7 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
 
   async #close(): Promise<void> {
     this.endWaits()
-    await Promise.all(this.#underWay)
+    await this.#underWay.idle()
     await this.#intake.close()
     await Promise.all([this.service.close(), this.#coordinator?.close()])
     this.#unwatch?.()
@@ -224,35 +222,35 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
     return results
   }
 
-  async #track<Result>(work: Promise<Result>): Promise<Result> {
-    this.#underWay.add(work)
-    try {
-      return await work
-    } finally {
-      this.#underWay.delete(work)
-    }
-  }
-
-  async #enqueueOne(input: InputOf<Types>, options: EnqueueOptions): Promise<EnqueueResult> {
-    const one = await this.#admit(input, options)
-    if (one instanceof ForebayError) return this.#told(String(input?.type), { status: 'refused', error: one })
-    return this.#told(one.task.type, await this.#storing([one], options)(one))
+  /** Without a validator, which may take its time, there is no promise on the way to the intake: each costs a small task dearly. */
+  #enqueueOne(input: InputOf<Types>, options: EnqueueOptions): EnqueueResult | Promise<EnqueueResult> {
+    const admitted = this.types ? this.#admitTyped(this.types, input, options) : this.#admit(input, options)
+    const store = (one: Candidate | ForebayError) => this.#stored(input, one, this.#storing([one], options))
+    return admitted instanceof Promise ? admitted.then(store) : store(admitted)
   }
 
   async #enqueueMany(inputs: readonly InputOf<Types>[], options: EnqueueOptions): Promise<EnqueueResult[]> {
+    const { types } = this
     // All are admitted before the first is stored, so that a slow validator does not change their order.
-    const admitted = await Promise.all(inputs.map((input) => this.#admit(input, options)))
+    const admitted = types
+      ? await Promise.all(inputs.map((input) => this.#admitTyped(types, input, options)))
+      : inputs.map((input) => this.#admit(input, options))
     const store = this.#storing(admitted, options)
-    return Promise.all(
-      inputs.map(async (input, index) => {
-        const one = admitted[index] as Candidate | ForebayError
-        if (one instanceof ForebayError) return this.#told(String(input?.type), { status: 'refused', error: one })
-        return this.#told(one.task.type, await store(one))
-      }),
-    )
+    return Promise.all(inputs.map((input, index) => this.#stored(input, admitted[index] as Candidate, store)))
   }
 
-  async #admit(input: InputOf<Types>, options: EnqueueOptions): Promise<Candidate | ForebayError> {
+  async #admitTyped(types: Types, input: InputOf<Types>, options: EnqueueOptions): Promise<Candidate | ForebayError> {
+    const admitted = this.#admit(input, options)
+    if (admitted instanceof ForebayError) return admitted
+    try {
+      await checkPayload(types, input.type, input.payload)
+      return admitted
+    } catch (thrown) {
+      return asForebayError(thrown)
+    }
+  }
+
+  #admit(input: InputOf<Types>, options: EnqueueOptions): Candidate | ForebayError {
     try {
       if (this.#closed)
         throw new ForebayError('QUEUE_CLOSED', `Queue "${this.name}" is closed. The task was not stored.`)
@@ -261,7 +259,6 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
         throw new ForebayError('UNSUPPORTED', message, { path: 'transaction' })
       }
       const task = admit(input, () => newTaskId(this.clock, this.#random), this.#rules)
-      if (this.types) await checkPayload(this.types, input.type, input.payload)
       return { input, task, wantsEstimate: options.estimate ?? false }
     } catch (thrown) {
       return asForebayError(thrown)
@@ -273,14 +270,23 @@ export class LoadLevelingQueue<Types extends TaskTypes = AnyTaskTypes> {
     admitted: readonly (Candidate | ForebayError)[],
     { transaction }: EnqueueOptions,
   ): (candidate: Candidate) => Promise<Outcome> {
-    const failed = (thrown: unknown): Outcome => ({
-      status: 'refused',
-      error: asForebayError(thrown, 'BACKEND_UNAVAILABLE'),
-    })
-    if (transaction === undefined) return (candidate) => this.#intake.add(candidate).catch(failed)
+    if (transaction === undefined) return (candidate) => this.#intake.add(candidate)
     const candidates = admitted.filter((one): one is Candidate => !(one instanceof ForebayError))
     const outcomes = this.#intake.addWithin(candidates, transaction)
-    return (candidate) => outcomes.then((all) => all[candidates.indexOf(candidate)] as Outcome, failed)
+    return (candidate) => outcomes.then((all) => all[candidates.indexOf(candidate)] as Outcome)
+  }
+
+  #stored(
+    input: InputOf<Types>,
+    one: Candidate | ForebayError,
+    store: (candidate: Candidate) => Promise<Outcome>,
+  ): EnqueueResult | Promise<EnqueueResult> {
+    if (one instanceof ForebayError) return this.#told(String(input?.type), refused(one))
+    const { type } = one.task
+    return store(one).then(
+      (outcome) => this.#told(type, outcome),
+      (thrown) => this.#told(type, refused(asForebayError(thrown, 'BACKEND_UNAVAILABLE'))),
+    )
   }
 
   /** Counts and tells what became of a task. */

@@ -22,9 +22,13 @@ export class Pusher {
    * @param isClosed Whether others go in first: then only promised ones have room. Those that their producers named are
    * offered all the same, since they may turn out to be there already.
    */
-  async push(candidates: readonly Candidate[], isClosed = false): Promise<PushResult[]> {
+  push(candidates: readonly Candidate[], isClosed = false): Promise<PushResult[]> {
     // Without bounds there is nothing to tell them apart by.
     if (!this.#full.isBounded) return this.#service.push(candidates.map(({ task }) => task))
+    return this.#pushWithinBounds(candidates, isClosed)
+  }
+
+  async #pushWithinBounds(candidates: readonly Candidate[], isClosed: boolean): Promise<PushResult[]> {
     const groups = new Map<number | undefined, { readonly bounds: Bounds | undefined; readonly indexes: number[] }>()
     const results = new Array<PushResult>(candidates.length).fill(FULL)
     for (const [index, candidate] of candidates.entries()) {

@@ -15,17 +15,39 @@ const BYTES_AT_ONCE = 4 * 1024 * 1024
 
 type Reply = readonly [] | readonly [code: number, ...ids: string[]]
 
-export async function push(run: RunScript, tasks: readonly NewTask[], bounds: Bounds): Promise<PushResult[]> {
-  if (tasks.length === 0) return []
-  const part = partFrom(tasks, 0)
-  const results = await pushPart(run, part, bounds)
-  for (let at = part.length; at < tasks.length; at = results.length) {
-    results.push(...(await pushPart(run, partFrom(tasks, at), bounds)))
+export class Pushing {
+  readonly #run: RunScript
+  /** The last push that takes several scripts: those that come after it wait until it is over, so that all are in order. */
+  #long: Promise<unknown> | undefined
+
+  constructor(run: RunScript) {
+    this.#run = run
   }
-  return results
+
+  push(tasks: readonly NewTask[], bounds: Bounds): Promise<PushResult[]> {
+    const part = partFrom(tasks, 0)
+    if (!this.#long && part.length === tasks.length) return pushPart(this.#run, part, bounds)
+    const done = (this.#long ?? Promise.resolve()).then(() => this.#pushParts(tasks, bounds))
+    const over = done.then(noop, noop).then(() => {
+      if (this.#long === over) this.#long = undefined
+    })
+    this.#long = over
+    return done
+  }
+
+  async #pushParts(tasks: readonly NewTask[], bounds: Bounds): Promise<PushResult[]> {
+    const results: PushResult[] = []
+    while (results.length < tasks.length) {
+      results.push(...(await pushPart(this.#run, partFrom(tasks, results.length), bounds)))
+    }
+    return results
+  }
 }
 
+function noop(): void {}
+
 async function pushPart(run: RunScript, tasks: readonly NewTask[], bounds: Bounds): Promise<PushResult[]> {
+  if (tasks.length === 0) return []
   const { maxDepth = Infinity, maxBytes = Infinity, overflow = 'reject' } = bounds
   const limits = [maxDepth, maxBytes].map((bound) => (bound === Infinity ? -1 : bound))
   if (overflow === 'reject' && tasks.every(isPlain)) {

@@ -5,6 +5,7 @@ import { ForebayError } from '../../errors.ts'
 import type { Step } from '../../flow/shared-steps.ts'
 import { type RandomSource, systemRandom } from '../../random.ts'
 import type { TaskId } from '../../task.ts'
+import { UnderWay } from '../../under-way.ts'
 import type {
   Bounds,
   Capabilities,
@@ -28,7 +29,7 @@ import { Claiming } from './claiming.ts'
 import { Connection } from './connection.ts'
 import { listDead, takeDead } from './dead-letters.ts'
 import { depth, find } from './looking.ts'
-import { push } from './pushing.ts'
+import { Pushing } from './pushing.ts'
 import { clientsLike, clientsOf, type RedisClient } from './redis-clients.ts'
 import { PARK_MS, RedisClaims } from './redis-claims.ts'
 import type { RunScript } from './script.ts'
@@ -101,15 +102,17 @@ export class RedisQueueService implements QueueService {
   readonly #commands: Connection
   readonly #words: Connection
   readonly #run: RunScript
+  readonly #pushing: Pushing
   readonly #claims: RedisClaims
-  readonly #underWay = new Set<Promise<unknown>>()
+  readonly #underWay = new UnderWay()
   #closing: Promise<void> | undefined
 
   constructor({ commands, words, key, durability, clock, random }: Opened) {
-    this.capabilities = capabilitiesOf(durability)
+    this.capabilities = capabilitiesOf(durability, 'nodes' in commands.client)
     this.#commands = commands
     this.#words = words
     this.#run = (script, args) => commands.run(script, key, args)
+    this.#pushing = new Pushing(this.#run)
     const claiming = new Claiming(this.#run, random)
     const reader = new WakeReader(words, clock, {
       key,
@@ -124,8 +127,8 @@ export class RedisQueueService implements QueueService {
   }
 
   push(tasks: readonly NewTask[], bounds: Bounds = {}, transaction?: unknown): Promise<PushResult[]> {
-    return this.#act(async (run) => {
-      if (transaction === undefined) return push(run, tasks, bounds)
+    return this.#act(() => {
+      if (transaction === undefined) return this.#pushing.push(tasks, bounds)
       throw new ForebayError('UNSUPPORTED', 'The redis backend cannot push within a transaction; nothing was stored.')
     })
   }
@@ -170,19 +173,18 @@ export class RedisQueueService implements QueueService {
     this.#claims.end()
     this.#words.drop()
     this.#commands.waitNoMore()
-    await Promise.allSettled(this.#underWay)
+    await this.#underWay.idle()
     this.#commands.drop()
   }
 
   /** What is under way when the queue is closed is still done. */
   async #act<Result>(action: (run: RunScript) => Promise<Result>): Promise<Result> {
     if (this.#closing) throw new ForebayError('QUEUE_CLOSED', 'The queue was closed; nothing was done.')
-    const acting = action(this.#run)
-    this.#underWay.add(acting)
+    this.#underWay.begin()
     try {
-      return await acting
+      return await action(this.#run)
     } finally {
-      this.#underWay.delete(acting)
+      this.#underWay.end()
     }
   }
 }
@@ -195,7 +197,7 @@ async function passOn(commands: Connection, key: string): Promise<void> {
 /** As admission has it: 100 years, which microseconds of queue time can count exactly. */
 const LONGEST_SPAN_MS = 100 * 365 * 24 * 3_600_000
 
-export function capabilitiesOf(durability: Capabilities['durability']): Capabilities {
+export function capabilitiesOf(durability: Capabilities['durability'], isCluster = false): Capabilities {
   return {
     durability,
     sharedByProcesses: true,
@@ -205,6 +207,8 @@ export function capabilitiesOf(durability: Capabilities['durability']): Capabili
     maxLeaseMs: LONGEST_SPAN_MS,
     leases: 'timed',
     uniqueIds: true,
+    // A node of a cluster that has given the queue away is asked anew, which takes one longer than another.
+    pushesInOrder: !isCluster,
     priority: 'aged',
     keyOrder: true,
     fairness: true,

@@ -32,6 +32,25 @@ export const push: Topic = {
       },
     },
     {
+      name: 'pushes that are under way together are kept in the order of their calls',
+      skip: ({ pushesInOrder = false }) =>
+        pushesInOrder ? undefined : 'the engine is given one push of a queue at a time',
+      async run(scene) {
+        const batches = [1, 2, scene.many(1_200), 1, 3].map((count) =>
+          Array.from({ length: count }, () => scene.task()),
+        )
+        await Promise.all(batches.map((batch) => scene.queue.push(batch)))
+        const expected = ids(batches.flat())
+        const came: string[] = []
+        while (came.length < expected.length) {
+          const claims = await scene.claim(500)
+          assert.ok(claims.length > 0, `${came.length} of ${expected.length} were there`)
+          came.push(...ids(claims))
+        }
+        assert.deepEqual(scene.ordered(came, expected), expected)
+      },
+    },
+    {
       name: 'an empty batch is answered with nothing',
       async run(scene) {
         assert.deepEqual(await scene.queue.push([]), [])

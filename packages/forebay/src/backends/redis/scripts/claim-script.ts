@@ -21,6 +21,8 @@ import { TURNS_PART } from './turns-part.ts'
 export const CLAIM_SCRIPT = `${QUEUE_PART}${TASKS_PART}${TURNS_PART}${LIMITS_PART}
 promote()
 flush()
+-- Whoever was told has asked, or what he was told of is being given away.
+told = 0
 
 local answer, asked = { grants + 1, -1 }, {}
 

@@ -13,14 +13,15 @@
  */
 
 /** The push of plain tasks writes these. */
-const WRITTEN_BY_PLAIN = ['last', 'offset', 'order', 'bytes', 'fresh']
-/** And these, if it opens the common line. */
-const WRITTEN_BY_OPENING = ['virtual', 'entries', 'open_lines', 'open_weight', 'common_finish', 'common_entered']
-const READ_BY_PLAIN = [...WRITTEN_BY_PLAIN, ...WRITTEN_BY_OPENING, 'ranked', 'parked']
+const WRITTEN_BY_PLAIN = ['last', 'offset', 'order', 'bytes', 'fresh', 'told']
+const READ_BY_PLAIN = [...WRITTEN_BY_PLAIN, 'ranked', 'parked']
+/** And reads and writes these, if it opens the common line. */
+const OF_OPENING = ['virtual', 'entries', 'open_lines', 'open_weight', 'common_finish', 'common_entered']
+const FIRST_FIELDS = [...READ_BY_PLAIN, ...OF_OPENING]
 
 const OTHERS = ['soonest', 'evicts', 'held', 'blocked', 'grants', 'completed', 'expired', 'dropped']
 const OTHERS_OF_LINES = ['greatest', 'common_cost', 'key_concurrency', 'key_rate', 'lines']
-const FIELDS = [...READ_BY_PLAIN, ...OTHERS, ...OTHERS_OF_LINES]
+const FIELDS = [...FIRST_FIELDS, ...OTHERS, ...OTHERS_OF_LINES]
 
 const formatOf = (fields: readonly string[]) => `'<${'d'.repeat(fields.length)}'`
 const beginnings = FIELDS.map((field) => (field === 'common_cost' ? 1 : 0)).join(', ')
@@ -44,7 +45,7 @@ local function open_common()
 end
 `
 
-/** For push-fresh-script.ts: what it needs of the record, and what it does with it. */
+/** For push-fresh-script.ts: what it needs of the record. */
 export const PLAIN_QUEUE_PART = `
 local base = KEYS[1]
 local packed_record = redis.call('GET', base)
@@ -53,16 +54,33 @@ if not packed_record then
   redis.call('SET', base, packed_record)
 end
 local ${READ_BY_PLAIN.join(', ')} = struct.unpack(${formatOf(READ_BY_PLAIN)}, packed_record)
-${CLOCK}${OPEN_COMMON}
-local function save_plain()
-  redis.call('SETRANGE', base, 0, struct.pack(${formatOf(WRITTEN_BY_PLAIN)}, ${values(WRITTEN_BY_PLAIN)}))
-end
+${CLOCK}`
 
-local function save_opening()
-  local fields = struct.pack(${formatOf([...WRITTEN_BY_PLAIN, ...WRITTEN_BY_OPENING])},
-    ${values([...WRITTEN_BY_PLAIN, ...WRITTEN_BY_OPENING])})
-  redis.call('SETRANGE', base, 0, fields)
-end
+/** And writes of it. */
+export const SAVE_PLAIN = `
+redis.call('SETRANGE', base, '0', struct.pack(${formatOf(WRITTEN_BY_PLAIN)}, ${values(WRITTEN_BY_PLAIN)}))
+`
+
+/** Or writes of it, if it opens the common line. */
+export const SAVE_OPENING = `
+local ${OF_OPENING.join(', ')} = struct.unpack(${formatOf(OF_OPENING)}, packed_record, ${8 * READ_BY_PLAIN.length + 1})
+${OPEN_COMMON}
+open_common()
+redis.call('SETRANGE', base, '0', struct.pack(${formatOf(FIRST_FIELDS)}, ${values(FIRST_FIELDS)}))
+`
+
+/**
+ * For so long, in microseconds, a word is trusted to be under way to somebody who will ask. Until he has, or this has passed,
+ * no other is sent: whoever asks gets what is there, and tells the next one if something is left.
+ */
+const WORD_TRUSTED = 10_000
+
+/** Tells one process that waits, unless there is a word under way. */
+export const SEND_WORD = `
+  if now - told > ${WORD_TRUSTED} or told == 0 then
+    redis.call('XADD', base .. ':wake', 'MAXLEN', '1', '*', 'w', '')
+    told = now
+  end
 `
 
 export const QUEUE_PART = `
@@ -72,6 +90,7 @@ local READY, SINCE, WAITING, DEAD = base .. ':ready', base .. ':since', base .. 
 local OLDEST, LOWEST = base .. ':oldest', base .. ':lowest'
 
 -- last: queue time when it was last written     order: the last stamp     parked: until then somebody waits for a word
+-- told: when the last word was sent, 0 once somebody has asked since
 -- soonest: nothing in WAITING is due before     fresh, ranked: how many are in FRESH and READY, which are the common line
 -- evicts: which orders of giving way are kept
 -- virtual...: the order among lines, as flow/fair-order.ts has it

@@ -9,6 +9,7 @@
  */
 
 import { LINES_PART } from './lines-part.ts'
+import { SEND_WORD } from './queue-part.ts'
 import { STATES_PART } from './states-part.ts'
 
 export const TASKS_PART = `${STATES_PART}${LINES_PART}
@@ -172,8 +173,6 @@ end
 
 -- One process that waits is told, if there is something for it before it asks again anyway.
 local function wake()
-  if parked > now and earliest < parked then
-    redis.call('XADD', base .. ':wake', 'MAXLEN', 1, '*', 'w', '')
-  end
+  if parked > now and earliest < parked then ${SEND_WORD} end
 end
 `
