@@ -1,10 +1,11 @@
 /** What an open queue is doing for its callers: awaited when the queue closes, and refused afterwards. */
 
 import { ForebayError } from '../errors.ts'
+import { UnderWay } from '../under-way.ts'
 import type { DeadLetters } from './queue-service.ts'
 
 export class OpenWork {
-  readonly #underWay = new Set<Promise<unknown>>()
+  readonly #underWay = new UnderWay()
   #closing: Promise<void> | undefined
 
   /** @throws ForebayError `QUEUE_CLOSED` */
@@ -15,12 +16,11 @@ export class OpenWork {
   /** @throws ForebayError `QUEUE_CLOSED` */
   async run<Result>(work: () => Promise<Result>): Promise<Result> {
     this.check()
-    const done = work()
-    this.#underWay.add(done)
+    this.#underWay.begin()
     try {
-      return await done
+      return await work()
     } finally {
-      this.#underWay.delete(done)
+      this.#underWay.end()
     }
   }
 
@@ -35,7 +35,7 @@ export class OpenWork {
 
   /** All that was asked before has been seen to. */
   async idle(): Promise<void> {
-    await Promise.allSettled(this.#underWay)
+    await this.#underWay.idle()
   }
 
   /** Closes once, however often it is called. */

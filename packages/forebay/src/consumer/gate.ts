@@ -21,7 +21,7 @@ import type { Slots } from './slots.ts'
 const AHEAD_MS = 20
 
 /** Shorter attempts are taken for this long: it bounds what is claimed ahead. */
-const LEAST_MS = 0.1
+const LEAST_MS = 0.02
 
 /** And no more than so many: what is held longer than moments costs memory here, and is kept from other consumers. */
 const MOST_AHEAD = 1_000

@@ -6,6 +6,7 @@ import { ForebayError } from '../../errors.ts'
 import type { Step } from '../../flow/shared-steps.ts'
 import { type RandomSource, systemRandom } from '../../random.ts'
 import type { TaskId } from '../../task.ts'
+import { UnderWay } from '../../under-way.ts'
 import type {
   Bounds,
   Capabilities,
@@ -142,7 +143,7 @@ export class NatsQueueService implements QueueService {
   readonly #dueNotes: DueNotes
   readonly #patrol: Patrol
   readonly #dead: StoredDeadLetters
-  readonly #underWay = new Set<Promise<unknown>>()
+  readonly #underWay = new UnderWay()
   #restoring: Promise<void> | undefined
   #closing: Promise<void> | undefined
   /** Tasks were lost, and nobody was told yet. */
@@ -227,7 +228,7 @@ export class NatsQueueService implements QueueService {
 
   async #close(): Promise<void> {
     this.#patrol.close()
-    await Promise.all([this.#claims.close(), this.#dueNotes.close(), Promise.allSettled(this.#underWay)])
+    await Promise.all([this.#claims.close(), this.#dueNotes.close(), this.#underWay.idle()])
     this.#leases.close()
     this.#store.close()
     await this.#release()
@@ -237,14 +238,13 @@ export class NatsQueueService implements QueueService {
   async #run<Result>(work: () => Promise<Result>): Promise<Result> {
     if (this.#closing) throw closed()
     this.#tellOfLoss()
-    const working = this.#withRestore(work)
-    this.#underWay.add(working)
+    this.#underWay.begin()
     try {
-      return await working
+      return await this.#withRestore(work)
     } catch (thrown) {
       throw fromNats(thrown)
     } finally {
-      this.#underWay.delete(working)
+      this.#underWay.end()
     }
   }
 

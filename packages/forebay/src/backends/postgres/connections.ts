@@ -7,6 +7,7 @@
 import { type Clock, sleep } from '../../clock.ts'
 import { fullJitter } from '../../flow/backoff.ts'
 import type { RandomSource } from '../../random.ts'
+import { UnderWay } from '../../under-way.ts'
 import type { PgPool, PgPoolClient, PgQueryable } from './driver.ts'
 import { fromPostgres, isConflict, sparesConnection, TimedOut } from './postgres-errors.ts'
 
@@ -36,7 +37,7 @@ const ignore = (): void => {}
 
 export class Connections {
   readonly #options: ConnectionsOptions
-  readonly #underWay = new Set<Promise<unknown>>()
+  readonly #underWay = new UnderWay()
 
   constructor(options: ConnectionsOptions) {
     this.#options = options
@@ -63,15 +64,18 @@ export class Connections {
   }
 
   /** Does something on a connection, which then goes back to the pool. Rejects with whatever is thrown. */
-  use<Result>(work: (client: PgQueryable) => Promise<Result>): Promise<Result> {
-    const done = this.#use(work)
-    this.#underWay.add(done)
-    return done.finally(() => this.#underWay.delete(done))
+  async use<Result>(work: (client: PgQueryable) => Promise<Result>): Promise<Result> {
+    this.#underWay.begin()
+    try {
+      return await this.#use(work)
+    } finally {
+      this.#underWay.end()
+    }
   }
 
   /** Waits for what is under way, then lets go of the pool. @param isOurs Whether to end it. */
   async end(isOurs: boolean): Promise<void> {
-    await Promise.allSettled(this.#underWay)
+    await this.#underWay.idle()
     if (!isOurs) this.#options.pool.off('error', ignore)
     else await this.#within(this.#options.pool.end(), 'The pool did not end', true).catch(ignore)
   }
