@@ -1,7 +1,7 @@
 /**
  * Jobs a second on the same server: Forebay beside BullMQ on Redis, beside graphile-worker and pg-boss on PostgreSQL.
  *
- *     npm run bench:peers -- [--jobs 5000] [--rounds 3] [--concurrency 1,10,100] [--only redis]
+ *     npm run bench:peers -- [--jobs 10000] [--rounds 3] [--concurrency 1,10,100] [--only redis]
  *
  * One server an engine, of our own, on a private port. Each figure comes from a process of its own; one runs at a time, and in
  * each round all take their turns. Medians over the rounds are printed, and written to bench/results/peers.json.
@@ -31,7 +31,7 @@ interface Row {
 
 const { values } = parseArgs({
   options: {
-    jobs: { type: 'string', default: '5000' },
+    jobs: { type: 'string', default: '10000' },
     rounds: { type: 'string', default: '3' },
     concurrency: { type: 'string', default: '1,10,100' },
     only: { type: 'string', default: 'redis,postgres' },
