@@ -51,7 +51,8 @@ export default defineConfig({
           testTimeout: 60_000,
           hookTimeout: 60_000,
           retry: 1,
-          fileParallelism: false,
+          // They wait for servers more than they work.
+          maxWorkers: 2,
           sequence: { groupOrder: 5 },
         },
       },

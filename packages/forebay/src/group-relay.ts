@@ -11,8 +11,6 @@
  *
  * Where the two have no processor each, as on a busy machine, the engine comes to both halves only while this process sleeps, and
  * both are answered together: then halves are twice the effort for nothing. So they are given up for a while when that happens often.
- *
- * Measured with Redis 7.0.15 and 10 callers, us a task: 22 to 24 in one group, 12 to 13 in two halves, each side on a core of its own.
  */
 
 interface Waiting<Item, Result> {
