@@ -51,8 +51,7 @@ export default defineConfig({
           testTimeout: 60_000,
           hookTimeout: 60_000,
           retry: 1,
-          // They wait for servers more than they work.
-          maxWorkers: 2,
+          fileParallelism: false,
           sequence: { groupOrder: 5 },
         },
       },

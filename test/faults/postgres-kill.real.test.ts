@@ -87,6 +87,7 @@ test(`${KILLS} kills of server and processes under load lose nothing and complet
     } else {
       const index = Math.floor(random.next() * WORKERS)
       const gone = workers[index] as (typeof workers)[number]
+      expect(gone.exitCode, 'a worker ended by itself').toBeNull()
       gone.kill('SIGKILL')
       await once(gone, 'exit')
       workers[index] = start()

@@ -35,6 +35,15 @@ export interface ConnectionsOptions {
 
 const ignore = (): void => {}
 
+/**
+ * Its errors are told by what was asked of it. Heard as soon as it is connected: a server that ends with the very packet that says it is
+ * ready would be heard by nobody between the pool and whoever gets the client, and end the process.
+ */
+function hear(client: PgPoolClient): void {
+  client.off('error', ignore)
+  client.on('error', ignore)
+}
+
 export class Connections {
   readonly #options: ConnectionsOptions
   readonly #underWay = new UnderWay()
@@ -43,6 +52,7 @@ export class Connections {
     this.#options = options
     // A connection that breaks while nobody uses it: the pool makes another one when it is needed.
     options.pool.on('error', ignore)
+    options.pool.on('connect', hear)
   }
 
   /**
@@ -76,13 +86,16 @@ export class Connections {
   /** Waits for what is under way, then lets go of the pool. @param isOurs Whether to end it. */
   async end(isOurs: boolean): Promise<void> {
     await this.#underWay.idle()
-    if (!isOurs) this.#options.pool.off('error', ignore)
-    else await this.#within(this.#options.pool.end(), 'The pool did not end', true).catch(ignore)
+    const { pool } = this.#options
+    if (!isOurs) {
+      pool.off('error', ignore)
+      pool.off('connect', hear)
+    } else await this.#within(this.#options.pool.end(), 'The pool did not end', true).catch(ignore)
   }
 
   async #use<Result>(work: (client: PgQueryable) => Promise<Result>): Promise<Result> {
     const client = await this.#checkOut()
-    client.on('error', ignore)
+    hear(client)
     try {
       const result = await this.#within(work(client), 'no answer came', true)
       client.release()

@@ -24,11 +24,15 @@ export interface PgPoolClient extends PgQueryable {
   off(event: 'error', listener: OnError): unknown
 }
 
+type OnConnect = (client: PgPoolClient) => void
+
 /** A `Pool` of `pg`. */
 export interface PgPool {
   connect(): Promise<PgPoolClient>
   on(event: 'error', listener: OnError): unknown
+  on(event: 'connect', listener: OnConnect): unknown
   off(event: 'error', listener: OnError): unknown
+  off(event: 'connect', listener: OnConnect): unknown
   end(): Promise<void>
   /** What each of its clients is made with. */
   readonly options: object
