@@ -2,21 +2,13 @@
 
 import type { Clock } from '../clock.ts'
 
-/** An abort signal, as far as it matters here. */
-export interface AbortSource {
-  readonly aborted: boolean
-  readonly reason: unknown
-  addEventListener(type: 'abort', listener: () => void, options?: { readonly once?: boolean }): void
-  removeEventListener(type: 'abort', listener: () => void): void
-}
-
 /** How long a handler that was told to end may take to do so, before nobody waits for it any more. */
 export const ABORT_GRACE_MS = 1_000
 
 /** Settles as `work` does, or rejects with the signal's reason `ABORT_GRACE_MS` after it aborted, if the work does not obey it. */
 export function withAbortGrace<Result>(
   clock: Clock,
-  signal: AbortSource,
+  signal: AbortSignal,
   work: () => Promise<Result>,
 ): Promise<Result> {
   return new Promise((resolve, reject) => {

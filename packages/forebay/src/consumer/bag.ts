@@ -3,7 +3,7 @@
  *
  * Not a `Set`: V8's (as `Map`) leaves its old table behind whenever it makes a new one, and the old one points to the new one. Once a
  * table is old enough to have moved out of the young generation, each later one, with all that was in it, survives every short
- * collection until a full one: all ended attempts, 4 KB each, and pauses of 8 to 16 ms for carrying them along.
+ * collection until a full one: all ended attempts, and the process stands still for as long as it takes to carry them along.
  */
 
 /** @typeParam Item `place` is the bag's; -1: in none. */
