@@ -20,6 +20,8 @@ import type { SharedState } from './shared-state.ts'
 /** A task on its way into a backend: validated, its payload already JSON text. */
 export interface NewTask {
   readonly id: TaskId
+  /** A hint: the id was made for this task, so that no other has it. Default false. */
+  readonly isFresh?: boolean
   readonly type: string
   readonly payload: string
   readonly priority: number

@@ -76,6 +76,7 @@ export function admit(input: TaskInput, newId: () => string, rules: AdmissionRul
     priority: input.priority ?? 0,
     delayMs,
   }
+  if (input.id === undefined) task.isFresh = true
   if (input.key !== undefined) task.key = input.key
   if (weight !== undefined) task.weight = weight
   if (input.ordered) task.ordered = true

@@ -24,6 +24,11 @@ export function isConflict(thrown: unknown): boolean {
   return /^40(001|P01)$/.test(sqlState(thrown) ?? '')
 }
 
+/** Whether nothing was stored because it is there already. */
+export function isUniqueViolation(thrown: unknown): boolean {
+  return thrown instanceof ForebayError && sqlState(thrown.cause) === '23505'
+}
+
 /** Whether the connection can go on after this error. A server that became read-only is one to turn away from. */
 export function sparesConnection(thrown: unknown): boolean {
   const code = sqlState(thrown)

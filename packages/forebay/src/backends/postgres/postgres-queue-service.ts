@@ -34,6 +34,7 @@ import { type ClaimRow, type Granted, grantedOf } from './claiming.ts'
 import { callOf, Database } from './database.ts'
 import { deadLetters } from './dead-letters.ts'
 import type { PgPool } from './driver.ts'
+import { FreshPush } from './fresh-push.ts'
 import { EvictionIndexes } from './eviction-indexes.ts'
 import { type DepthRow, depthOf, type FindRow, foundOf } from './looking.ts'
 import { PostgresClaims } from './postgres-claims.ts'
@@ -100,6 +101,7 @@ export class PostgresQueueService implements QueueService {
   readonly #clock: Clock
   readonly #start = new ClaimStart()
   readonly #claims: PostgresClaims
+  readonly #fresh: FreshPush
   readonly #news: WorkNews
   readonly #upkeep: Upkeep
   readonly #evictionIndexes: EvictionIndexes
@@ -112,6 +114,7 @@ export class PostgresQueueService implements QueueService {
     this.#queue = queue
     this.#clock = clock
     this.#news = database.newsOf(queue)
+    this.#fresh = new FreshPush(database, queue)
     const { listener } = database
     this.#claims = new PostgresClaims({ clock, ask: this.#ask, isHearing: () => listener.isListening })
     this.#evictionIndexes = new EvictionIndexes(database)
@@ -126,11 +129,11 @@ export class PostgresQueueService implements QueueService {
     this.#checkOpen()
     if (transaction !== undefined) return this.#pushWithin(transaction, tasks, bounds)
     const results: PushResult[] = []
-    const call = this.#pushCallOf(bounds)
     for (const run of distinctRuns(tasks)) {
-      const [row] = await this.#call(call.name, [...pushParameters(run, bounds), true, undefined, ...call.more])
-      const [statuses, , low] = row as PushRow
-      results.push(...pushResults(run, row as PushRow))
+      const rank = await this.#fresh.push(run, bounds)
+      const row: PushRow = rank === undefined ? await this.#pushAny(run, bounds) : [null, null, rank]
+      const [statuses, , low] = row
+      results.push(...pushResults(run, row))
       if (statuses?.every((status) => status !== 0)) continue
       this.#tell(low ?? Number.POSITIVE_INFINITY)
       this.#upkeep.count()
@@ -200,6 +203,12 @@ export class PostgresQueueService implements QueueService {
     const low = rows[0]?.[3]
     if (low !== null && low !== undefined) this.#tell(low)
     return aheadOf(readSaid(rows), newcomer.priority)
+  }
+
+  async #pushAny(run: readonly NewTask[], bounds: Bounds): Promise<PushRow> {
+    const call = this.#pushCallOf(bounds)
+    const [row] = await this.#call(call.name, [...pushParameters(run, bounds), true, undefined, ...call.more])
+    return row as PushRow
   }
 
   async #pushWithin(transaction: unknown, tasks: readonly NewTask[], bounds: Bounds): Promise<PushResult[]> {

@@ -71,7 +71,8 @@ const LARGEST_PUSH_BYTES = 16 * 1024 * 1024
 const MOST_TASKS = 1_000
 
 /** The tasks in runs, one after another, in each of which no two share an id or a dedup id. */
-export function* distinctRuns(tasks: readonly NewTask[]): Generator<NewTask[]> {
+export function* distinctRuns(tasks: readonly NewTask[]): Generator<readonly NewTask[]> {
+  if (tasks.length === 1) return yield tasks
   let run: NewTask[] = []
   let length = 0
   const ids = new Set<string>()

@@ -1,6 +1,7 @@
 /** Stores new tasks, so many in a script that no other client of the server waits long for it. */
 
 import { createHash } from 'node:crypto'
+import { isPlain } from '../plain-task.ts'
 import type { Bounds, NewTask, PushResult } from '../queue-service.ts'
 import { type Argument, type RunScript, script, toMicros } from './script.ts'
 import { PUSH_FRESH_SCRIPT } from './scripts/push-fresh-script.ts'
@@ -59,19 +60,6 @@ async function pushPart(run: RunScript, tasks: readonly NewTask[], bounds: Bound
   const request = JSON.stringify([...limits, overflow, tasks.map(row)])
   const replies = (await run(PUSH, [request, ...tasks.map(bodyOf)])) as readonly Reply[]
   return replies.map((reply, index) => resultOf(reply, tasks[index] as NewTask))
-}
-
-/** Whether it wishes nothing but to run. */
-function isPlain({ priority, delayMs, ttlMs, ordered, weight, cost, dedup }: NewTask): boolean {
-  return (
-    priority === 0 &&
-    delayMs === 0 &&
-    ttlMs === undefined &&
-    !ordered &&
-    weight === undefined &&
-    cost === undefined &&
-    dedup === undefined
-  )
 }
 
 /** As many as fit, but at least one. */

@@ -5,6 +5,7 @@ import { ForebayError } from '../../errors.ts'
 import type { Step } from '../../flow/shared-steps.ts'
 import { type RandomSource, systemRandom } from '../../random.ts'
 import type { TaskId } from '../../task.ts'
+import { BusyPoll } from '../busy-poll.ts'
 import { UnderWay } from '../../under-way.ts'
 import type {
   Bounds,
@@ -103,6 +104,7 @@ export class RedisQueueService implements QueueService {
   readonly #words: Connection
   readonly #run: RunScript
   readonly #pushing: Pushing
+  readonly #awake: BusyPoll
   readonly #claims: RedisClaims
   readonly #underWay = new UnderWay()
   #closing: Promise<void> | undefined
@@ -113,6 +115,7 @@ export class RedisQueueService implements QueueService {
     this.#words = words
     this.#run = (script, args) => commands.run(script, key, args)
     this.#pushing = new Pushing(this.#run)
+    this.#awake = new BusyPoll({ clock })
     const claiming = new Claiming(this.#run, random)
     const reader = new WakeReader(words, clock, {
       key,
@@ -128,7 +131,7 @@ export class RedisQueueService implements QueueService {
 
   push(tasks: readonly NewTask[], bounds: Bounds = {}, transaction?: unknown): Promise<PushResult[]> {
     return this.#act(() => {
-      if (transaction === undefined) return this.#pushing.push(tasks, bounds)
+      if (transaction === undefined) return this.#awake.answerOf(() => this.#pushing.push(tasks, bounds))
       throw new ForebayError('UNSUPPORTED', 'The redis backend cannot push within a transaction; nothing was stored.')
     })
   }
