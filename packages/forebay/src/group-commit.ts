@@ -20,7 +20,7 @@ type Commit<Item, Result> = (items: readonly Item[]) => Promise<readonly (Result
 const LARGEST_GROUP = 1_000
 
 /** So many items are worth a commit of their own beside the one that is under way. */
-const FULL_GROUP = 128
+const FULL_GROUP = 256
 
 export class GroupCommit<Item, Result> {
   readonly #commit: Commit<Item, Result>

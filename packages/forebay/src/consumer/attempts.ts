@@ -52,7 +52,7 @@ export interface AttemptsOptions<Types extends TaskTypes> {
 }
 
 /** So many attempts whose outcomes are not stored may repeat if the process dies, beside those that run. */
-const MOST_SETTLING = 256
+const MOST_SETTLING = 512
 
 /** How much a new duration weighs in their mean. */
 const DURATION_WEIGHT = 0.1

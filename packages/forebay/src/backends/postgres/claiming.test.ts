@@ -4,9 +4,9 @@ import { FIELD_END, toStored } from './stored-text.ts'
 
 const row = (place: number, id: string, more = ''): ClaimRow => {
   const fields = [place, 1.5, 'f', 1, 1_700_000_000_000, toStored(id), 'charge', more]
-  return [fields.join(FIELD_END), `"${id}"`, null, null, null, null, 0, 0]
+  return [fields.join(FIELD_END), `"${id}"`]
 }
-const end = (grants: string | null): ClaimRow => [null, '', grants, 250, null, 7, 1_000, 2]
+const end = (grants: string): ClaimRow => [null, [grants, 250, '', 7, 1_000, 2].join(FIELD_END)]
 
 test('tasks are in the order of their places, each with the token of its place in its grant', () => {
   const rows = [row(2, 'c'), row(0, 'a'), row(1, 'b\u0002')]
@@ -35,5 +35,5 @@ test('a task that has nothing unusual and one that has all of it', () => {
 })
 
 test('nothing was granted', () => {
-  expect(grantedOf([end(null)]).claims).toEqual([])
+  expect(grantedOf([end('')]).claims).toEqual([])
 })

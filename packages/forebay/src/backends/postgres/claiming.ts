@@ -5,16 +5,10 @@ import { FIELD_END, fromStored } from './stored-text.ts'
 import { storedTask } from './task-rows.ts'
 import { tokenOf } from './token.ts'
 
-export type ClaimRow = [
-  task: string | null,
-  payload: string,
-  grants: string | null,
-  dueIn: number | null,
-  low: number | null,
-  last: number | null,
-  seen: number,
-  took: number,
-]
+/** The last one has no task: its payload is what is to be said of all. */
+export type ClaimRow = [task: string | null, payload: string]
+
+type OfAll = [grants: string, dueIn: string, low: string, last: string, seen: string, took: string]
 
 export interface Granted {
   /** In the queue's order. */
@@ -30,18 +24,23 @@ export interface Granted {
 }
 
 export function grantedOf(rows: readonly ClaimRow[]): Granted {
-  const [, , grants, dueIn, low, last, seen, tookMs] = rows.at(-1) as ClaimRow
-  const tokens = tokensOf(grants ?? '')
+  const [, ofAll] = rows.at(-1) as ClaimRow
+  const [grants, dueIn, low, last, seen, took] = ofAll.split(FIELD_END) as OfAll
+  const tokens = tokensOf(grants)
   const claims = new Array<Claim>(tokens.length)
   for (const [task, payload] of rows) if (task !== null) putClaim(claims, task, payload, tokens)
   return {
     claims,
-    lastRank: last ?? undefined,
-    dueInMs: dueIn ?? undefined,
-    low: low ?? undefined,
-    seen,
-    tookMs,
+    lastRank: numberOf(last),
+    dueInMs: numberOf(dueIn),
+    low: numberOf(low),
+    seen: Number(seen),
+    tookMs: Number(took),
   }
+}
+
+function numberOf(text: string): number | undefined {
+  return text === '' ? undefined : Number(text)
 }
 
 /** @param grants ` NUMBER SIZE NUMBER SIZE ...` */

@@ -98,10 +98,10 @@ const FIELDS = [
 ].join(', field_end, ')
 
 /**
- * `claim`: a row for each task, in any order: its place among them, and what it is; and then one without a task: the numbers of the
- * grants and their sizes, in the queue's order; in how many milliseconds the next task falls due, if fewer were granted than asked
- * for; the least rank of what was made ready; the rank of the last grant; until when all that fell due was seen to; how long it all
- * took, without the commit.
+ * `claim`: a row for each task, in any order: its place among them, and what it is; and then one without a task, in whose place of
+ * a payload are, as fields: the numbers of the grants and their sizes, in the queue's order; in how many milliseconds the next task
+ * falls due, if fewer were granted than asked for; the least rank of what was made ready; the rank of the last grant; until when all
+ * that fell due was seen to; how long it all took, without the commit.
  *
  * @param shares How many each of those who wait may have, at most: no two of them hold tasks of one grant.
  * @param start Grants nothing of a lower rank, unless it became ready in this call; `since`: see `promote`.
@@ -111,11 +111,14 @@ const claimShares = (s: string): string =>
     `${s}.claim(
       q integer, shares integer[], lease_ms float8, start float8, since float8, key_concurrency float8, key_per_second float8
     )`,
-    `TABLE (
-      task text, payload text, grants text, due_in float8, low float8, last float8, seen float8, took float8
-    )`,
+    'TABLE (task text, payload text)',
     `
   DECLARE
+    grants text;
+    due_in float8;
+    low float8;
+    last float8;
+    seen float8;
     began constant float8 := ${NOW};
     now float8 := began;
     most constant bigint := (SELECT sum(u) FROM unnest(shares) u);
@@ -171,7 +174,7 @@ const claimShares = (s: string): string =>
         END LOOP;
       END LOOP;
       RETURN QUERY
-      SELECT concat(${FIELDS}), t.payload, NULL, NULL::float8, NULL::float8, NULL::float8, NULL::float8, NULL::float8
+      SELECT concat(${FIELDS}), t.payload
         FROM unnest(seqs, dues) WITH ORDINALITY u (seq, due, ord) JOIN ${s}.tasks t ON ${isAt('t.seq', 'u.seq')};
     END IF;
     seen := coalesce(seen, began);
@@ -183,7 +186,8 @@ const claimShares = (s: string): string =>
         (SELECT g.look_at FROM ${s}.grants g WHERE g.queue = q AND g.look_at > since ORDER BY g.look_at LIMIT 1)
       ) - now;
     END IF;
-    took := ${NOW} - began;
+    payload := concat_ws(field_end, coalesce(grants, ''), coalesce(due_in::text, ''), coalesce(low::text, ''),
+      coalesce(last::text, ''), seen, ${NOW} - began);
     RETURN NEXT;
   END`,
   )
