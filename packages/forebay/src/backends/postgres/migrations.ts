@@ -6,6 +6,7 @@
 import { ForebayError } from '../../errors.ts'
 import type { PgQueryable } from './driver.ts'
 import { ahead } from './sql/ahead.ts'
+import { unfold } from './sql/blocks.ts'
 import { claim } from './sql/claim.ts'
 import { dead } from './sql/dead.ts'
 import { keyOrder } from './sql/key-order.ts'
@@ -19,7 +20,7 @@ import { tables } from './sql/tables.ts'
 import { upkeep } from './sql/upkeep.ts'
 
 const first = (s: string): string =>
-  [tables, looking, keyOrder, push, pushDropping, updateLines, pickInTurn, claim, ahead, settle, dead, upkeep]
+  [tables, unfold, looking, keyOrder, push, pushDropping, updateLines, pickInTurn, claim, ahead, settle, dead, upkeep]
     .map((part) => part(s))
     .join('\n')
 

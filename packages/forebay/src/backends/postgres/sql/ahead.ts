@@ -14,18 +14,18 @@ import { NOW, routine } from './routine.ts'
 
 const MOST_LOOKED_AT = 1_000
 
-/** If so few or fewer come behind it in its line, those are counted instead of those that go before it. */
+/** If so few rows or fewer come behind it in its line, those are counted instead of those that go before it. */
 const FEW = 10_000
 
 /** How many of a line go before the newcomer. */
 const within = (s: string, line: string, ready: string): string => `
-      SELECT count(*) INTO behind FROM (
-        SELECT FROM ${s}.waiting w WHERE w.queue = q AND ${line} AND w.place > own_rank LIMIT ${FEW + 1}
+      SELECT count(*), coalesce(sum(b.span), 0) INTO rows, behind FROM (
+        SELECT w.span FROM ${s}.waiting w WHERE w.queue = q AND ${line} AND w.place > own_rank LIMIT ${FEW + 1}
       ) b;
-      IF behind <= ${FEW} THEN
+      IF rows <= ${FEW} THEN
         within := ${ready} - behind;
       ELSE
-        SELECT count(*) INTO within FROM ${s}.waiting w WHERE w.queue = q AND ${line} AND w.place <= own_rank;
+        SELECT coalesce(sum(w.span), 0) INTO within FROM ${s}.waiting w WHERE w.queue = q AND ${line} AND w.place <= own_rank;
       END IF;`
 
 /** @param own_key Null if it has no line of its own. */
@@ -43,6 +43,7 @@ export const ahead = (s: string): string =>
     fair ${s}.fair;
     own ${s}.lines;
     common_ready float8;
+    rows bigint;
     behind bigint;
     reach float8;
   BEGIN

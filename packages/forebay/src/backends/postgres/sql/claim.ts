@@ -87,7 +87,7 @@ const UNUSUAL = `CASE WHEN t.key IS NOT NULL OR t.headers IS NOT NULL OR t.failu
 
 /** A granted task but for its payload, in one text: a column of its own for each of these would cost more than all else of a claim. */
 const FIELDS = [
-  'u.ord - 1',
+  'u.before + t.seq - u.seq',
   'now - u.due',
   'coalesce(t.expires_at <= now, false)',
   't.attempts + 1',
@@ -96,6 +96,48 @@ const FIELDS = [
   't.type',
   UNUSUAL,
 ].join(', field_end, ')
+
+/**
+ * Takes the first ready rows that nobody else is taking, until they are enough. Of the last one only its beginning may be needed: then
+ * its rest stays where it is. How many rows it takes is not known before: at first so many as if all were whole blocks.
+ */
+const takeBlocks = (s: string): string => `
+      size := ceil(most::float8 / ${GRANT_SIZE});
+      reached_place := least(start, low);
+      reached_seq := -1;
+      LOOP
+        SELECT array_agg(f.at) AS places, array_agg(f.seq) AS firsts, array_agg(f.span) AS spans, array_agg(f.due) AS dues,
+            array_agg(f.before) AS befores, array_agg(f.place) AS reached, sum(f.span) AS count INTO more
+          FROM (
+            SELECT w.*, granted + sum(w.span) OVER (ROWS UNBOUNDED PRECEDING) - w.span AS before FROM (
+              SELECT w.ctid AS at, w.seq, w.span::integer, w.due, w.place FROM ${s}.waiting w
+                WHERE w.queue = q AND w.state = 0 AND (w.place, w.seq) > (reached_place, reached_seq)
+                ORDER BY w.place, w.seq LIMIT size FOR UPDATE SKIP LOCKED
+            ) w
+          ) f WHERE f.before < most;
+        EXIT WHEN more.count IS NULL;
+        places := places || more.places;
+        firsts := firsts || more.firsts;
+        spans := spans || more.spans;
+        dues := dues || more.dues;
+        befores := befores || more.befores::integer[];
+        granted := granted + more.count;
+        reached_place := more.reached[cardinality(more.reached)];
+        reached_seq := firsts[cardinality(firsts)];
+        EXIT WHEN granted >= most;
+        size := least(most - granted, 2 * size);
+      END LOOP;
+      last := CASE WHEN granted > 0 THEN reached_place END;
+      IF granted > most THEN
+        stop := cardinality(spans);
+        spans[stop] := spans[stop] - (granted - most);
+        granted := most;
+        UPDATE ${s}.waiting w SET seq = w.seq + spans[stop], span = w.span - spans[stop] WHERE w.ctid = places[stop];
+        places := places[:stop - 1];
+      END IF;`
+
+/** Who found less than it asked for while others had locked what is ready looks again after so long: they may take only a part of it. */
+const LOCKED_MS = 10
 
 /**
  * `claim`: a row for each task, in any order: its place among them, and what it is; and then one without a task, in whose place of
@@ -122,11 +164,18 @@ const claimShares = (s: string): string =>
     began constant float8 := ${NOW};
     now float8 := began;
     most constant bigint := (SELECT sum(u) FROM unnest(shares) u);
+    -- The rows that are taken: of each its number, how many of its tasks, when they were due, how many are granted before them.
     places tid[];
-    seqs bigint[];
+    firsts bigint[];
+    spans integer[];
     dues float8[];
+    befores integer[];
+    seqs bigint[];
     field_end constant text := '${FIELD_END}';
-    granted integer;
+    granted integer := 0;
+    reached_place float8;
+    reached_seq bigint;
+    more record;
     share integer;
     done integer := 0;
     stop integer;
@@ -147,20 +196,19 @@ const claimShares = (s: string): string =>
         q, most, least(start, low), since, key_concurrency, key_per_second
       );
       places := turns.places;
-      seqs := turns.seqs;
+      firsts := turns.seqs;
       dues := turns.dues;
+      granted := coalesce(cardinality(firsts), 0);
+      spans := array_fill(1, ARRAY[granted]);
+      befores := ARRAY(SELECT generate_series(0, granted - 1));
       now := ${NOW};
     ELSE
-      SELECT array_agg(f.at), array_agg(f.seq), array_agg(f.due), max(f.place) INTO places, seqs, dues, last
-        FROM (
-          SELECT w.ctid AS at, w.seq, w.due, w.place FROM ${s}.waiting w
-            WHERE w.queue = q AND w.state = 0 AND w.place >= least(start, low)
-            ORDER BY w.place, w.seq LIMIT most FOR UPDATE SKIP LOCKED
-        ) f;
+      ${takeBlocks(s)}
     END IF;
-    granted := coalesce(cardinality(seqs), 0);
     IF granted > 0 THEN
       DELETE FROM ${s}.waiting w WHERE w.ctid = ANY (places);
+      seqs := CASE WHEN granted = cardinality(firsts) THEN firsts
+        ELSE ARRAY(SELECT u.seq + n FROM unnest(firsts, spans) u (seq, span), generate_series(0, u.span - 1) n) END;
       FOREACH share IN ARRAY shares LOOP
         stop := least(done + share, granted);
         WHILE done < stop LOOP
@@ -175,7 +223,8 @@ const claimShares = (s: string): string =>
       END LOOP;
       RETURN QUERY
       SELECT concat(${FIELDS}), t.payload
-        FROM unnest(seqs, dues) WITH ORDINALITY u (seq, due, ord) JOIN ${s}.tasks t ON ${isAt('t.seq', 'u.seq')};
+        FROM unnest(firsts, spans, dues, befores) u (seq, span, due, before)
+          JOIN ${s}.tasks t ON t.seq BETWEEN u.seq AND u.seq + u.span - 1;
     END IF;
     seen := coalesce(seen, began);
     IF granted < most THEN
@@ -183,6 +232,7 @@ const claimShares = (s: string): string =>
         (SELECT l.next_at FROM ${s}.lines l WHERE l.queue = q AND l.state > 1 AND l.state = 2 ORDER BY l.next_at LIMIT 1),
         (SELECT w.place FROM ${s}.waiting w WHERE w.queue = q AND w.state = 1 AND w.place > since
           ORDER BY w.place, w.seq LIMIT 1),
+        (SELECT now + ${LOCKED_MS} FROM ${s}.waiting w WHERE w.queue = q AND w.state = 0 AND w.place >= least(start, low) LIMIT 1),
         (SELECT g.look_at FROM ${s}.grants g WHERE g.queue = q AND g.look_at > since ORDER BY g.look_at LIMIT 1)
       ) - now;
     END IF;

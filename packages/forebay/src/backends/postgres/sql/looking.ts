@@ -1,5 +1,6 @@
 /** What only reads: the totals, the depth, and what is known of tasks by their ids. */
 
+import { GRANT_SIZE } from '../token.ts'
 import { OPEN } from './claim.ts'
 import { lookedUp, NOW, routine } from './routine.ts'
 import { TASK_COLUMNS, taskColumns } from './task-columns.ts'
@@ -89,7 +90,8 @@ const find = (s: string): string =>
         LEFT JOIN ${lookedUp(`${s}.tasks`, 'a.id = u.id AND a.queue = q')} t ON true
         LEFT JOIN LATERAL (
           (SELECT w.state, w.due FROM ${s}.waiting w
-            WHERE w.queue = q AND w.state = 0 AND w.place = t.rank AND w.seq = t.seq)
+            WHERE w.queue = q AND w.state = 0 AND w.place = t.rank AND w.seq BETWEEN t.seq - ${GRANT_SIZE - 1} AND t.seq
+              AND w.seq + w.span > t.seq)
           UNION ALL
           (SELECT w.state, w.due FROM ${s}.waiting w
             WHERE w.queue = q AND w.state = 1 AND w.place = t.due AND w.seq = t.seq)

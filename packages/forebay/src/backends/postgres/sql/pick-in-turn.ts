@@ -6,6 +6,7 @@
 import { HEAD_START } from '../../../flow/fair-order.ts'
 import { TOLERANCE_MS } from '../../../flow/pacer.ts'
 import { COST_GAIN, LINE } from '../../line-state.ts'
+import { UNFOLD } from './blocks.ts'
 import { CLOSE, STORE_FAIR, stateOf } from './lines.ts'
 import { isAt, lookedUp, routine } from './routine.ts'
 
@@ -14,6 +15,9 @@ const FORGOTTEN_AT_ONCE = 200
 /** So many tasks of a line are read at a time, at most. */
 const READ_AT_ONCE = 100
 
+/** Behind what was read of line `i`. */
+const BEHIND = '(w.place, w.seq) > (read_place[i], read_seq[i])'
+
 /** Of a line, its tasks behind those that were read; `i` is its place among the lines. */
 const readTasks = (s: string, line: string): string => `
             SELECT array_agg(f.at) AS at, array_agg(f.seq) AS seq, array_agg(f.due) AS due, array_agg(f.place) AS place,
@@ -21,7 +25,7 @@ const readTasks = (s: string, line: string): string => `
               FROM (
                 SELECT w.ctid AS at, w.seq, w.due, w.place, w.priority, t.cost
                   FROM ${s}.waiting w JOIN ${s}.tasks t ON ${isAt('t.seq', 'w.seq')}
-                  WHERE w.queue = q AND ${line} AND (w.place, w.seq) > (read_place[i], read_seq[i])
+                  WHERE w.queue = q AND ${line} AND ${BEHIND}
                   ORDER BY w.place, w.seq LIMIT size FOR UPDATE OF w SKIP LOCKED
               ) f;`
 
@@ -30,6 +34,7 @@ const FILL = (s: string): string => `
         IF heads[i] > tails[i] THEN
           size := least(${READ_AT_ONCE}, greatest(1, ceil(left_over::float8 / (coalesce(cardinality(turns), 0) + 1))));
           IF keys[i] IS NULL THEN
+            ${UNFOLD(s, `w.queue = q AND w.state = 0 AND ${BEHIND}`, 'w.place, w.seq', 'size')}
             ${readTasks(s, 'w.state = 0')}
           ELSE
             ${readTasks(s, 'w.state = 2 AND w.key = keys[i]')}

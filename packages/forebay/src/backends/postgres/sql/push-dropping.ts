@@ -10,6 +10,7 @@
  */
 
 import { type Evicting, MOST_DROPPED } from '../../eviction.ts'
+import { UNFOLD } from './blocks.ts'
 import { PUSH_COLUMNS, PUSH_COLUMN_NAMES, TAKE_BOUNDS_LOCK } from './push.ts'
 import { isAt, NOW, routine } from './routine.ts'
 
@@ -22,11 +23,13 @@ export const GIVING_WAY: Readonly<Record<Evicting, string>> = {
 /** The columns of task `i` alone. */
 const ONE = PUSH_COLUMN_NAMES.map((name) => `${name}[i:i]`).join(', ')
 
-const candidates = (s: string, policy: Evicting): string => `
+const candidates = (s: string, policy: Evicting): string => {
+  const isCandidate = `w.queue = q AND w.state <> 1${policy === 'drop-oldest' ? '' : ' AND w.priority < coalesce(priorities[i], 0)'}`
+  const order = GIVING_WAY[policy].replace(/\b(?=seq|priority)/g, 'w.')
+  return `${UNFOLD(s, isCandidate, order, 'most')}
             FOR one IN
               SELECT w.ctid AS at, w.seq, t.id, t.bytes FROM ${s}.waiting w JOIN ${s}.tasks t ON ${isAt('t.seq', 'w.seq')}
-                WHERE w.queue = q AND w.state <> 1${policy === 'drop-oldest' ? '' : ' AND w.priority < coalesce(priorities[i], 0)'}
-                ORDER BY ${GIVING_WAY[policy].replace(/\b(?=seq|priority)/g, 'w.')} LIMIT most FOR UPDATE OF w SKIP LOCKED
+                WHERE ${isCandidate} ORDER BY ${order} LIMIT most FOR UPDATE OF w SKIP LOCKED
             LOOP
               EXIT WHEN coalesce(cardinality(seqs), 0) >= tasks_over AND freed >= bytes_over;
               places := places || one.at;
@@ -34,6 +37,7 @@ const candidates = (s: string, policy: Evicting): string => `
               names := names || one.id;
               freed := freed + one.bytes;
             END LOOP;`
+}
 
 const dropVictims = (s: string): string => `
           DELETE FROM ${s}.waiting w WHERE w.ctid = ANY (places);

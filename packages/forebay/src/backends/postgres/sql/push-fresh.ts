@@ -6,6 +6,7 @@
  * Answers when it was: the least rank of what it stored.
  */
 
+import { BLOCKS } from './blocks.ts'
 import { NOW } from './routine.ts'
 
 /** $1: the queue's number; then those of a task. `tasks` are rows of them with their places, from 1. */
@@ -17,8 +18,8 @@ const pushFresh = (s: string, tasks: string, count: string, order: string): stri
       SELECT base + u.ord, $1::integer, u.id, now, now, now, 1, 0, octet_length(u.payload), false, u.type, u.key, u.headers, u.payload
         FROM now, ${tasks} ${order}
   ), place AS (
-    INSERT INTO ${s}.waiting (queue, state, odd, priority, seq, place, due, rank)
-      SELECT $1::integer, 0, false, 0, base + n, now, now, now FROM now, generate_series(1, ${count}) n
+    INSERT INTO ${s}.waiting (queue, state, odd, priority, seq, span, place, due, rank)
+      SELECT $1::integer, 0, false, 0, b.seq, b.span, now, now, now FROM now, LATERAL ${BLOCKS('base', count)}
   ), change AS (
     INSERT INTO ${s}.changes (queue, accepted, bytes) VALUES ($1::integer, ${count}, $7::bigint)
   )

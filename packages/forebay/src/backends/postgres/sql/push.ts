@@ -8,6 +8,7 @@
  */
 
 import { AGEING_STEP_MS } from '../../rank.ts'
+import { BLOCKS } from './blocks.ts'
 import { lookedUp, NOW, routine } from './routine.ts'
 
 /** The tasks, as columns; pushing.ts gives them in this order. */
@@ -37,8 +38,8 @@ const storePlain = (s: string): string => `BEGIN
         INSERT INTO ${s}.tasks (seq, queue, id, created_at, rank, due, cost, priority, bytes, ordered, type, key, headers, payload)
           SELECT base + u.ord, q, u.id, now, now, now, 1, 0, octet_length(u.payload), false, u.type, u.key, u.headers, u.payload
             FROM unnest(ids, types, payloads, keys, headers) WITH ORDINALITY u (id, type, payload, key, headers, ord) ORDER BY u.id;
-        INSERT INTO ${s}.waiting (queue, state, odd, priority, seq, place, due, rank)
-          SELECT q, 0, false, 0, base + n, now, now, now FROM generate_series(1, wanted) n;
+        INSERT INTO ${s}.waiting (queue, state, odd, priority, seq, span, place, due, rank)
+          SELECT q, 0, false, 0, b.seq, b.span, now, now, now FROM ${BLOCKS('base', 'wanted')};
         waiting := 0;
         bytes := size;
         low := now;

@@ -2,7 +2,8 @@
  * The tables. What every grant changes is kept apart from what never does:
  *
  *     tasks     a row a task, with its payload: inserted, deleted, and written again only when an attempt fails
- *     waiting   a very narrow row for each task that may be granted one day: a push inserts it, a grant deletes it
+ *     waiting   a very narrow row for each task, or block of tasks (blocks.ts), that may be granted one day: a push inserts it, a
+ *               grant deletes it
  *                 state 0 ready: place is its rank; lower goes first, ties by seq
  *                 state 1 delayed: place is when it falls due
  *                 state 2 ready in its key's own line: place is its rank there
@@ -55,7 +56,8 @@ export const tables = (s: string): string => `
 
   CREATE TABLE ${s}.waiting (
     place float8 NOT NULL, seq bigint NOT NULL, due float8 NOT NULL, rank float8 NOT NULL,
-    queue integer NOT NULL, priority integer NOT NULL, state smallint NOT NULL, odd boolean NOT NULL, key text COLLATE "C"
+    queue integer NOT NULL, priority integer NOT NULL, state smallint NOT NULL, span smallint NOT NULL DEFAULT 1,
+    odd boolean NOT NULL, key text COLLATE "C"
   ) WITH (${BUSY});
   CREATE INDEX waiting_place ON ${s}.waiting (queue, state, place, seq) WHERE state < 2;
   CREATE INDEX waiting_line ON ${s}.waiting (queue, key, place, seq) WHERE state = 2;
