@@ -8,8 +8,11 @@ function loop(processors = 2) {
   const turns: (() => void)[] = []
   const poll = new BusyPoll({ clock, processors, nextTurn: (callback) => turns.push(callback) })
   const ask = () => {
-    const { promise, resolve } = Promise.withResolvers<string>()
-    return { answer: poll.answerOf(() => promise), give: () => resolve('answer') }
+    let give: (answer: string) => void = () => {}
+    const promise = new Promise<string>((resolve) => {
+      give = resolve
+    })
+    return { answer: poll.answerOf(() => promise), give: () => give('answer') }
   }
   const answered = async (inMs: number) => {
     const { answer, give } = ask()
