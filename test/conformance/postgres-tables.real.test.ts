@@ -240,6 +240,31 @@ describe.skipIf(impossible !== undefined)(`postgres: its own tables${impossible 
     ])
   })
 
+  test('whole grants, parts of one, and a token beside the id of another task, all at once', async () => {
+    const queue = await open()
+    await queue.push(tasks(200))
+    const claims = await queue.claim({ max: 200, ...now })
+    const [kept, wrong, last] = [claims[70], claims[130], claims[199]] as [Claim, Claim, Claim]
+    const asked = claims.filter((claim) => claim !== kept && claim !== last)
+    const batch = [...asked, asked[0] as Claim].map((claim) => (claim === wrong ? { ...claim, id: 'another' } : claim))
+    const results = (await queue.settle(batch.map(complete))).map(({ status }) => status)
+    expect(results.flatMap((status, at) => (status === 'stale' ? [(batch[at] as Claim).id] : []))).toEqual([
+      'another',
+      't0',
+    ])
+    expect(await queue.depth()).toMatchObject({ inFlight: 3, bytes: 3, totals: { completed: 197 } })
+    expect((await queue.find(['t69', 't70', 't130', 't199'])).map((found) => found?.state)).toEqual([
+      undefined,
+      ...Array.from({ length: 3 }, () => 'inFlight'),
+    ])
+    expect(new Set((await queue.settle([kept, wrong, last].map(complete))).map(({ status }) => status))).toEqual(
+      new Set(['settled']),
+    )
+    expect((await queue.depth()).inFlight).toBe(0)
+    const left = `SELECT count(*)::int AS count FROM ${SCHEMA}.grants g JOIN ${SCHEMA}.queues q ON q.id = g.queue WHERE q.name = $1`
+    expect((await client.query(left, [nameOf.get(queue)])).rows).toEqual([{ count: 0 }])
+  })
+
   test('a lease can be made shorter', async () => {
     const queue = await open()
     await queue.push(tasks(2))

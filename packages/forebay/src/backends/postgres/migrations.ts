@@ -8,6 +8,7 @@ import type { PgQueryable } from './driver.ts'
 import { ahead } from './sql/ahead.ts'
 import { unfold } from './sql/blocks.ts'
 import { claim } from './sql/claim.ts'
+import { complete } from './sql/complete.ts'
 import { dead } from './sql/dead.ts'
 import { keyOrder } from './sql/key-order.ts'
 import { updateLines } from './sql/lines.ts'
@@ -20,7 +21,22 @@ import { tables } from './sql/tables.ts'
 import { upkeep } from './sql/upkeep.ts'
 
 const first = (s: string): string =>
-  [tables, unfold, looking, keyOrder, push, pushDropping, updateLines, pickInTurn, claim, ahead, settle, dead, upkeep]
+  [
+    tables,
+    unfold,
+    looking,
+    keyOrder,
+    push,
+    pushDropping,
+    updateLines,
+    pickInTurn,
+    claim,
+    ahead,
+    settle,
+    complete,
+    dead,
+    upkeep,
+  ]
     .map((part) => part(s))
     .join('\n')
 

@@ -40,7 +40,7 @@ import { type DepthRow, depthOf, type FindRow, foundOf } from './looking.ts'
 import { PostgresClaims } from './postgres-claims.ts'
 import { checkSchema } from './postgres-url.ts'
 import { distinctRuns, type PushRow, pushParameters, pushResults } from './pushing.ts'
-import { askable, extendResults, refParameters, settleParameters, settleResults, type SettleRow } from './settling.ts'
+import { askable, extendResults, refParameters, settleCall, settleResults, type SettleRow } from './settling.ts'
 import { toStored } from './stored-text.ts'
 import { clientOf, runWithin } from './transactions.ts'
 import { Upkeep } from './upkeep.ts'
@@ -151,7 +151,7 @@ export class PostgresQueueService implements QueueService {
     this.#checkOpen()
     const asked = askable(settlements.map(({ claim }) => claim))
     if (asked.indexes.length === 0) return settleResults(settlements.length, asked, null)
-    const [row] = await this.#call('settle', settleParameters(asked, settlements))
+    const [row] = await this.#call(...settleCall(asked, settlements))
     const [held, woken, low] = row as SettleRow
     if (woken) this.#tell(low ?? Number.POSITIVE_INFINITY)
     this.#upkeep.count()

@@ -2,7 +2,7 @@
 
 import type { DeadReason, FailedAttempt, TaskId } from '../../task.ts'
 import type { ClaimRef, ExtendResult, KeptResult, Settlement, SettleResult } from '../queue-service.ts'
-import { float8Array, int2Array, int8Array, textArray, unlessEmpty } from './array-params.ts'
+import { float8Array, int2Array, int4Array, int8Array, textArray, unlessEmpty } from './array-params.ts'
 import { toStored } from './stored-text.ts'
 import { GRANT_SIZE, readToken, type Token } from './token.ts'
 
@@ -16,6 +16,8 @@ export interface Asked {
   readonly grants: readonly bigint[]
   /** Of each grant, a bit for each of its tasks that is asked about. */
   readonly masks: readonly bigint[]
+  /** How many bits each mask has. */
+  readonly counts: readonly number[]
 }
 
 /** Claims of one grant, no two of one place: there stands their place in the batch. */
@@ -59,9 +61,11 @@ function join(
 function askedOf(groups: readonly Group[], claims: readonly ClaimRef[]): Asked {
   const indexes: number[] = []
   const masks: bigint[] = []
+  const counts: number[] = []
   for (const group of groups) {
     // Halves, as numbers: a bigint for each bit would cost more than all else.
     const halves = [0, 0]
+    const before = indexes.length
     for (let place = 0; place < GRANT_SIZE; place++) {
       const index = group.indexes[place]
       if (index === undefined) continue
@@ -71,12 +75,14 @@ function askedOf(groups: readonly Group[], claims: readonly ClaimRef[]): Asked {
     }
     const [low, high] = halves as [number, number]
     masks.push((BigInt(high) << 32n) | BigInt(low >>> 0))
+    counts.push(indexes.length - before)
   }
   return {
     indexes,
     ids: indexes.map((index) => (claims[index] as ClaimRef).id),
     grants: groups.map(({ grant }) => BigInt(grant)),
     masks,
+    counts,
   }
 }
 
@@ -85,14 +91,17 @@ export function refParameters({ grants, masks, ids }: Asked): [grants: Buffer, m
   return [int8Array(grants), int8Array(masks), textArray(ids.map(toStored))]
 }
 
-/** What tells how each of a batch ended; without it all are complete. */
-const PARAMETERS_OF_OUTCOMES = 6
-
-export function settleParameters(asked: Asked, batch: readonly Settlement[]): unknown[] {
+/** The function for a batch, and its parameters after the queue's number. */
+export function settleCall(asked: Asked, batch: readonly Settlement[]): [name: string, parameters: unknown[]] {
   const settlements = asked.indexes.map((index) => batch[index] as Settlement)
   if (settlements.every((one) => one.outcome === 'complete' && one.keep === undefined)) {
-    return [...refParameters(asked), ...new Array<undefined>(PARAMETERS_OF_OUTCOMES)]
+    const [grants, masks, ids] = refParameters(asked)
+    return ['complete', [grants, masks, int4Array(asked.counts), ids]]
   }
+  return ['settle', settleParameters(asked, settlements)]
+}
+
+function settleParameters(asked: Asked, settlements: readonly Settlement[]): unknown[] {
   const outcomes = settlements.map(({ outcome }) => OUTCOME[outcome])
   const details = settlements.map(detailsOf)
   const texts = (of: (one: Details) => string | undefined) => unlessEmpty(details.map(of), textArray)

@@ -25,17 +25,30 @@ const ASKED = (s: string): string => `(
 const IS_HELD = `${isAt('t.seq', 'u.seq')} AND t.id IS NOT DISTINCT FROM u.id`
 
 /** In one order for all, so that none waits in a circle. */
-const LOCK = (s: string): string => `
+export const LOCK = (s: string): string => `
     PERFORM FROM ${s}.grants g WHERE g.id = ANY (grant_ids) ORDER BY g.id FOR UPDATE;`
 
 /** The failures with one more; the oldest give way. */
 const MORE_FAILURES = `CASE WHEN u.failure IS NULL THEN t.failures
           ELSE t.failures[greatest(1, coalesce(cardinality(t.failures), 0) - ${TASK_BOUNDS.failuresKept - 2}):] || u.failure END`
 
+/** What waited for those that are over goes on: the next ones of their keys, and those of keys that were at their limit. */
+export const LET_GO_ON = (s: string): string => `
+    IF keys IS NOT NULL THEN
+      SELECT * INTO part FROM ${s}.leave_lines(q, keys);
+      woken := woken OR part.unblocked > 0;
+      delayed := delayed - part.ready;
+      low := least(low, part.low);
+    END IF;
+    IF change.own > 0 AND NOT woken THEN
+      -- A key that is at its limit may have room now.
+      woken := EXISTS (SELECT FROM ${s}.fair f WHERE f.queue = q AND f.key_concurrency IS NOT NULL);
+    END IF;`
+
 /**
  * `settle`: `ids` has the task's id for each bit of each mask, and so have the others. Outcomes: 0 complete, 1 expire, 2 retry,
- * 3 release, 4 dead; without any all are complete. Answers the places in the batch of those that were held; nothing if it were all;
- * whether something is to be claimed soon; and the least rank of what became ready.
+ * 3 release, 4 dead. Answers the places in the batch of those that were held; nothing if it were all; whether something is to be
+ * claimed soon; and the least rank of what became ready.
  */
 const settleMany = (s: string): string =>
   routine(
@@ -61,8 +74,8 @@ const settleMany = (s: string): string =>
     SELECT array_agg(a.id), array_agg(a.bit), array_agg(a.seq) INTO grants, bits, seqs FROM ${ASKED(s)} a;
     WITH gone AS (
       DELETE FROM ${s}.tasks t USING unnest(seqs, ids, outcomes) WITH ORDINALITY u (seq, id, outcome, ord)
-        WHERE ${IS_HELD} AND coalesce(u.outcome, 0) <= 1
-        RETURNING u.ord, coalesce(u.outcome, 0) AS outcome, t.bytes, CASE WHEN t.ordered THEN t.key END AS line,
+        WHERE ${IS_HELD} AND u.outcome <= 1
+        RETURNING u.ord, u.outcome, t.bytes, CASE WHEN t.ordered THEN t.key END AS line,
           CASE WHEN t.weight IS NOT NULL THEN t.key END AS own
     ), news AS (
       INSERT INTO ${s}.line_news (queue, at, key, ended)
@@ -76,49 +89,47 @@ const settleMany = (s: string): string =>
     keys := change.keys;
     woken := false;
 
-    IF outcomes IS NOT NULL THEN
-      WITH back AS (
-        UPDATE ${s}.tasks t SET attempts = t.attempts + CASE WHEN u.outcome = 2 THEN 1 ELSE 0 END, due = now + u.delay,
-            failures = ${MORE_FAILURES}
-          FROM unnest(seqs, ids, outcomes, delays, new_failures) WITH ORDINALITY u (seq, id, outcome, delay, failure, ord)
-          WHERE ${IS_HELD} AND u.outcome IN (2, 3)
-          RETURNING u.ord, u.delay, t.seq, t.rank, t.priority, CASE WHEN t.weight IS NOT NULL THEN t.key END AS own
-      ), put AS (
-        INSERT INTO ${s}.waiting (queue, state, key, odd, priority, seq, place, due, rank)
-          SELECT q, CASE WHEN b.delay > 0 THEN 1 WHEN b.own IS NULL THEN 0 ELSE 2 END, b.own, true, b.priority, b.seq,
-              CASE WHEN b.delay > 0 THEN now + b.delay ELSE b.rank END, now + b.delay, b.rank
-            FROM back b
-      ), news AS (
-        INSERT INTO ${s}.line_news (queue, at, key, ended, came, low)
-          SELECT q, now, own, count(*), count(*) FILTER (WHERE delay <= 0), min(rank) FILTER (WHERE delay <= 0)
-            FROM back WHERE own IS NOT NULL GROUP BY own
-      )
-      SELECT array_agg(ord) AS held, count(*) FILTER (WHERE delay > 0) AS delayed, min(rank) FILTER (WHERE delay <= 0) AS low
-        INTO part FROM back;
-      woken := part.held IS NOT NULL;
-      held := held || part.held;
-      delayed := part.delayed;
-      low := part.low;
+    WITH back AS (
+      UPDATE ${s}.tasks t SET attempts = t.attempts + CASE WHEN u.outcome = 2 THEN 1 ELSE 0 END, due = now + u.delay,
+          failures = ${MORE_FAILURES}
+        FROM unnest(seqs, ids, outcomes, delays, new_failures) WITH ORDINALITY u (seq, id, outcome, delay, failure, ord)
+        WHERE ${IS_HELD} AND u.outcome IN (2, 3)
+        RETURNING u.ord, u.delay, t.seq, t.rank, t.priority, CASE WHEN t.weight IS NOT NULL THEN t.key END AS own
+    ), put AS (
+      INSERT INTO ${s}.waiting (queue, state, key, odd, priority, seq, place, due, rank)
+        SELECT q, CASE WHEN b.delay > 0 THEN 1 WHEN b.own IS NULL THEN 0 ELSE 2 END, b.own, true, b.priority, b.seq,
+            CASE WHEN b.delay > 0 THEN now + b.delay ELSE b.rank END, now + b.delay, b.rank
+          FROM back b
+    ), news AS (
+      INSERT INTO ${s}.line_news (queue, at, key, ended, came, low)
+        SELECT q, now, own, count(*), count(*) FILTER (WHERE delay <= 0), min(rank) FILTER (WHERE delay <= 0)
+          FROM back WHERE own IS NOT NULL GROUP BY own
+    )
+    SELECT array_agg(ord) AS held, count(*) FILTER (WHERE delay > 0) AS delayed, min(rank) FILTER (WHERE delay <= 0) AS low
+      INTO part FROM back;
+    woken := part.held IS NOT NULL;
+    held := held || part.held;
+    delayed := part.delayed;
+    low := part.low;
 
-      WITH died AS (
-        UPDATE ${s}.tasks t SET attempts = t.attempts + 1, dead_at = now, reason = u.reason, failures = ${MORE_FAILURES}
-          FROM unnest(seqs, ids, outcomes, reasons, new_failures) WITH ORDINALITY u (seq, id, outcome, reason, failure, ord)
-          WHERE ${IS_HELD} AND u.outcome = 4
-          RETURNING u.ord, t.bytes, CASE WHEN t.ordered THEN t.key END AS line,
-            CASE WHEN t.weight IS NOT NULL THEN t.key END AS own
-      ), news AS (
-        INSERT INTO ${s}.line_news (queue, at, key, ended)
-          SELECT q, now, own, count(*) FROM died WHERE own IS NOT NULL GROUP BY own
-      )
-      SELECT array_agg(ord) AS held, array_agg(line) FILTER (WHERE line IS NOT NULL) AS keys, count(*) AS dead,
-          coalesce(sum(died.bytes), 0) AS bytes, count(own) AS own
-        INTO part FROM died;
-      change.own := change.own + part.own;
-      held := held || part.held;
-      keys := keys || part.keys;
-      dead := part.dead;
-      bytes := part.bytes;
-    END IF;
+    WITH died AS (
+      UPDATE ${s}.tasks t SET attempts = t.attempts + 1, dead_at = now, reason = u.reason, failures = ${MORE_FAILURES}
+        FROM unnest(seqs, ids, outcomes, reasons, new_failures) WITH ORDINALITY u (seq, id, outcome, reason, failure, ord)
+        WHERE ${IS_HELD} AND u.outcome = 4
+        RETURNING u.ord, t.bytes, CASE WHEN t.ordered THEN t.key END AS line,
+          CASE WHEN t.weight IS NOT NULL THEN t.key END AS own
+    ), news AS (
+      INSERT INTO ${s}.line_news (queue, at, key, ended)
+        SELECT q, now, own, count(*) FROM died WHERE own IS NOT NULL GROUP BY own
+    )
+    SELECT array_agg(ord) AS held, array_agg(line) FILTER (WHERE line IS NOT NULL) AS keys, count(*) AS dead,
+        coalesce(sum(died.bytes), 0) AS bytes, count(own) AS own
+      INTO part FROM died;
+    change.own := change.own + part.own;
+    held := held || part.held;
+    keys := keys || part.keys;
+    dead := part.dead;
+    bytes := part.bytes;
 
     IF held IS NOT NULL THEN
       WITH m AS MATERIALIZED (
@@ -131,16 +142,7 @@ const settleMany = (s: string): string =>
       UPDATE ${s}.grants g SET open = g.open & ~m.mask, size = g.size - m.count FROM m
         WHERE ${isAt('g.id', 'm.id')} AND g.size > m.count;
     END IF;
-    IF keys IS NOT NULL THEN
-      SELECT * INTO part FROM ${s}.leave_lines(q, keys);
-      woken := woken OR part.unblocked > 0;
-      delayed := delayed - part.ready;
-      low := least(low, part.low);
-    END IF;
-    IF change.own > 0 AND NOT woken THEN
-      -- A key that is at its limit may have room now.
-      woken := EXISTS (SELECT FROM ${s}.fair f WHERE f.queue = q AND f.key_concurrency IS NOT NULL);
-    END IF;
+    ${LET_GO_ON(s)}
     IF kept IS NOT NULL THEN
       INSERT INTO ${s}.results AS r (queue, id, completed_at, until, result)
         SELECT q, u.id, now, now + u.keep, u.result
