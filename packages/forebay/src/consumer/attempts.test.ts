@@ -34,9 +34,9 @@ describe('outcomes on their way', () => {
     }
     await consumer.start()
     await clock.advance(5_000)
-    // 256 whose outcomes are not stored; of the limit's four those that ended last found no more room.
-    expect(seen.started).toBeGreaterThanOrEqual(256)
-    expect(seen.started).toBeLessThanOrEqual(256 + 4)
+    // 512 whose outcomes are not stored; of the limit's four those that ended last found no more room.
+    expect(seen.started).toBeGreaterThanOrEqual(512)
+    expect(seen.started).toBeLessThanOrEqual(512 + 4)
     expect(seen.most).toBe(4)
     isAway = false
     for (const go of waiting) go()
