@@ -40,18 +40,22 @@ async function timed(work: () => Promise<void>): Promise<number> {
   return Number(process.hrtime.bigint() - began) / 1e6
 }
 
-/**
- * What counts is a process that goes on for long: without this the compiling of its code would be a good part of what is measured.
- * The same time for all; in parts, of which one at least is done.
- */
-const WARM_UP_MS = 4_000
-const WARM_UP_PART = 2_000
-for (let spent = 0; spent < WARM_UP_MS; ) {
-  spent += await timed(async () => {
-    await enqueue(WARM_UP_PART)
-    await contestant.drain(WARM_UP_PART, concurrency)
-  })
+/** Does a part again and again for so long, at least once; how often. */
+async function keepOn(ms: number, part: () => Promise<void>): Promise<number> {
+  let times = 0
+  for (let spent = 0; spent < ms; times++) spent += await timed(part)
+  return times
 }
+
+/** What counts is a process that goes on for long: without this the compiling of its code would be a good part of what is measured. */
+const WARM_UP_MS = 2_000
+const [FEW, MANY] = [500, 2_000]
+await contestant.drain(FEW * (await keepOn(WARM_UP_MS, () => enqueue(FEW))), concurrency)
+await keepOn(WARM_UP_MS, async () => {
+  await contestant.fill(MANY)
+  await contestant.drain(MANY, concurrency)
+})
+
 const enqueueMs = await timed(() => enqueue(jobs))
 await contestant.drain(jobs, concurrency)
 const bulkMs = await timed(() => contestant.fill(jobs))
