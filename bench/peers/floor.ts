@@ -1,6 +1,7 @@
 /**
  * The least that one job can cost a producer who waits for it: what a round trip to the server takes, what a round trip that stores
- * something takes, and what `enqueue` takes, each in turns on the same server, in us (medians of rounds).
+ * something takes, and what `enqueue` takes, each in turns on the same server, in us, and how much of it is this process's processor
+ * time (medians of rounds).
  *
  *     npm run bench:floor
  */
@@ -10,6 +11,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import pg from 'pg'
+import { BusyPoll } from '../../packages/forebay/src/backends/busy-poll.ts'
+import { systemClock } from '../../packages/forebay/src/clock.ts'
 import { LoadLevelingQueue } from '../../packages/forebay/src/queue/load-leveling-queue.ts'
 import type { Engine } from './contestant.ts'
 import { startServer } from './servers.ts'
@@ -19,19 +22,24 @@ const [WARM_UP, ROUNDS, CALLS] = [5_000, 15, 300]
 type Calls = Readonly<Record<string, (number: number) => Promise<unknown>>>
 
 /** Per call of each, us: the median of the rounds, in each of which all take their turns. */
-async function measured(calls: Calls): Promise<Record<string, string>> {
+async function measured(calls: Calls): Promise<Record<string, { readonly time: string; readonly processor: string }>> {
   const entries = Object.entries(calls)
   const times = new Map(entries.map(([name]) => [name, [] as number[]]))
+  const efforts = new Map(entries.map(([name]) => [name, [] as number[]]))
   for (const [, call] of entries) for (let number = 0; number < WARM_UP; number++) await call(number)
   for (let round = 0; round < ROUNDS; round++) {
     for (const [name, call] of entries) {
-      const began = process.hrtime.bigint()
+      const [began, spent] = [process.hrtime.bigint(), process.cpuUsage()]
       for (let number = 0; number < CALLS; number++) await call(number)
       times.get(name)?.push(Number(process.hrtime.bigint() - began) / 1e3 / CALLS)
+      const { user, system } = process.cpuUsage(spent)
+      efforts.get(name)?.push((user + system) / CALLS)
     }
   }
-  const median = (all: number[]) => all.sort((a, b) => a - b)[all.length >> 1] as number
-  return Object.fromEntries([...times].map(([name, all]) => [name, median(all).toFixed(0)]))
+  const median = (all: number[] = []) => (all.sort((a, b) => a - b)[all.length >> 1] as number).toFixed(0)
+  return Object.fromEntries(
+    entries.map(([name]) => [name, { time: median(times.get(name)), processor: median(efforts.get(name)) }]),
+  )
 }
 
 async function onRedis(url: string): Promise<Calls & { close(): Promise<void> }> {
@@ -46,9 +54,11 @@ async function onRedis(url: string): Promise<Calls & { close(): Promise<void> }>
     nothing(key: string): Promise<number>
     least(...words: string[]): Promise<number>
   }
+  const poll = new BusyPoll({ clock: systemClock })
   let stored = 0
   return {
     'a bare PING': () => client.ping(),
+    'a PING, the event loop awake': () => poll.answerOf(() => client.ping()),
     'an empty script': () => scripts.nothing('{floor}'),
     'a script that stores a task and its place, once': () =>
       scripts.least('{floor}:tasks', '{floor}:line', `task-${stored++}`, '{"number":1}'),
