@@ -99,10 +99,11 @@ const FIELDS = [
 
 /**
  * Takes the first ready rows that nobody else is taking, until they are enough. Of the last one only its beginning may be needed: then
- * its rest stays where it is. How many rows it takes is not known before: at first so many as if all were whole blocks.
+ * its rest stays where it is. How many rows it takes is not known before, and what is locked for nothing is withheld from others: so
+ * the first look is for as many as if all were whole blocks, and each further one for four times as many.
  */
 const takeBlocks = (s: string): string => `
-      size := ceil(most::float8 / ${GRANT_SIZE});
+      size := least(most, ceil(most::float8 / ${GRANT_SIZE}) + 1);
       reached_place := least(start, low);
       reached_seq := -1;
       LOOP
@@ -124,8 +125,8 @@ const takeBlocks = (s: string): string => `
         granted := granted + more.count;
         reached_place := more.reached[cardinality(more.reached)];
         reached_seq := firsts[cardinality(firsts)];
-        EXIT WHEN granted >= most;
-        size := least(most - granted, 2 * size);
+        EXIT WHEN granted >= most OR cardinality(more.places) < size;
+        size := least(most - granted, 4 * size);
       END LOOP;
       last := CASE WHEN granted > 0 THEN reached_place END;
       IF granted > most THEN
