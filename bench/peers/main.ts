@@ -25,8 +25,9 @@ interface Row {
   readonly name: string
   readonly concurrency: number
   readonly enqueuePerSecond: number
-  readonly bulkPerSecond: number
   readonly drainPerSecond: number
+  readonly bulkPerSecond: number
+  readonly bulkDrainPerSecond: number
 }
 
 const { values } = parseArgs({
@@ -75,8 +76,9 @@ async function compare(engine: Engine, server: Server): Promise<Row[]> {
         name,
         concurrency,
         enqueuePerSecond: perSecond('enqueueMs'),
-        bulkPerSecond: perSecond('bulkMs'),
         drainPerSecond: perSecond('drainMs'),
+        bulkPerSecond: perSecond('bulkMs'),
+        bulkDrainPerSecond: perSecond('bulkDrainMs'),
       })
     }
     print(rows.filter((row) => row.concurrency === concurrency))
@@ -95,8 +97,9 @@ function print(rows: readonly Row[]): void {
         ENTRIES.find(({ name }) => name === row.name)?.what,
         {
           enqueue: beside(row.enqueuePerSecond, ours.enqueuePerSecond),
-          bulk: beside(row.bulkPerSecond, ours.bulkPerSecond),
           drain: beside(row.drainPerSecond, ours.drainPerSecond),
+          bulk: beside(row.bulkPerSecond, ours.bulkPerSecond),
+          'drain of bulk': beside(row.bulkDrainPerSecond, ours.bulkDrainPerSecond),
         },
       ]),
     ),
