@@ -6,12 +6,12 @@
  * - **rows**: one request a row, its time in the first column (ISO 8601, with `T` or a space, any number of decimals; UTC
  *   unless it has an offset). A header line is passed over, and so are further columns.
  *
- * The file is read as a stream; what is kept of a request is one number. Whatever is malformed is refused with the number of
+ * The file, packed by gzip or not, is read as a stream; what is kept of a request is one number. Whatever is malformed is refused with the number of
  * its line, and times may not go back.
  */
 
-import { createReadStream } from 'node:fs'
 import { ForebayError, messageOf } from '../errors.ts'
+import { textOf } from './text-file.ts'
 
 export interface Trace {
   /** When each request is due, milliseconds from the first row on, never falling, already divided by the speed. */
@@ -45,9 +45,8 @@ type RowReader = (line: string, number: number, add: Add) => void
  */
 export async function readTrace(file: string | URL, options: TraceOptions = {}): Promise<Trace> {
   const name = String(file instanceof URL ? file.pathname : file)
-  const chunks = createReadStream(file, { encoding: 'utf8', highWaterMark: 262_144 })
   try {
-    return await parseTrace(chunks, name, options)
+    return await parseTrace(textOf(file), name, options)
   } catch (thrown) {
     if (thrown instanceof ForebayError) throw thrown
     throw new ForebayError('INVALID_TRACE', `${name}: cannot be read: ${messageOf(thrown)}.`, { cause: thrown })

@@ -8,6 +8,7 @@ import { type Clock, sleep } from '../../clock.ts'
 import { fullJitter } from '../../flow/backoff.ts'
 import type { RandomSource } from '../../random.ts'
 import { UnderWay } from '../../under-way.ts'
+import { CallDeadlines } from './call-deadlines.ts'
 import type { PgPool, PgPoolClient, PgQueryable } from './driver.ts'
 import { fromPostgres, isConflict, sparesConnection, TimedOut } from './postgres-errors.ts'
 
@@ -46,10 +47,12 @@ function hear(client: PgPoolClient): void {
 
 export class Connections {
   readonly #options: ConnectionsOptions
+  readonly #deadlines: CallDeadlines
   readonly #underWay = new UnderWay()
 
   constructor(options: ConnectionsOptions) {
     this.#options = options
+    this.#deadlines = new CallDeadlines(options.clock)
     // A connection that breaks while nobody uses it: the pool makes another one when it is needed.
     options.pool.on('error', ignore)
     options.pool.on('connect', hear)
@@ -77,7 +80,18 @@ export class Connections {
   async use<Result>(work: (client: PgQueryable) => Promise<Result>): Promise<Result> {
     this.#underWay.begin()
     try {
-      return await this.#use(work)
+      const client = await this.#checkOut()
+      hear(client)
+      try {
+        const result = await this.#within(work(client), 'no answer came', true)
+        client.release()
+        return result
+      } catch (thrown) {
+        client.release(!sparesConnection(thrown))
+        throw thrown
+      } finally {
+        client.off('error', ignore)
+      }
     } finally {
       this.#underWay.end()
     }
@@ -93,38 +107,18 @@ export class Connections {
     } else await this.#within(this.#options.pool.end(), 'The pool did not end', true).catch(ignore)
   }
 
-  async #use<Result>(work: (client: PgQueryable) => Promise<Result>): Promise<Result> {
-    const client = await this.#checkOut()
-    hear(client)
-    try {
-      const result = await this.#within(work(client), 'no answer came', true)
-      client.release()
-      return result
-    } catch (thrown) {
-      client.release(!sparesConnection(thrown))
-      throw thrown
-    } finally {
-      client.off('error', ignore)
-    }
-  }
-
-  async #checkOut(): Promise<PgPoolClient> {
+  #checkOut(): Promise<PgPoolClient> {
     const connecting = this.#options.pool.connect()
-    try {
-      return await this.#within(connecting, 'no connection came free', false)
-    } catch (thrown) {
+    return this.#within(connecting, 'no connection came free', false).catch((thrown) => {
       // What comes after all is not needed any more.
       connecting.then((client) => client.release(), ignore)
       throw thrown
-    }
+    })
   }
 
   #within<Result>(work: Promise<Result>, what: string, isAsked: boolean): Promise<Result> {
-    const { clock, timeoutMs } = this.#options
-    return new Promise((resolve, reject) => {
-      const late = () => reject(new TimedOut(`${what} within ${timeoutMs} ms`, isAsked))
-      const cancel = clock.after(timeoutMs + (isAsked ? ANSWER_GRACE_MS : 0), late)
-      work.then(resolve, reject).finally(cancel)
-    })
+    const { timeoutMs } = this.#options
+    const late = () => new TimedOut(`${what} within ${timeoutMs} ms`, isAsked)
+    return this.#deadlines.within(timeoutMs + (isAsked ? ANSWER_GRACE_MS : 0), work, late)
   }
 }

@@ -4,9 +4,10 @@
  * time, since servers write a line when a request ends.
  */
 
-import { createReadStream } from 'node:fs'
 import { createInterface } from 'node:readline'
+import { Readable } from 'node:stream'
 import { ForebayError, messageOf } from '../../errors.ts'
+import { textOf } from '../text-file.ts'
 import { TRACE_BOUNDS } from '../trace.ts'
 import { cloudFrontParser } from './cloudfront-log.ts'
 import { parseCommonLog } from './clf-log.ts'
@@ -22,7 +23,7 @@ const FORMATS: readonly (readonly [name: string, make: () => LineParser])[] = [
 
 /** @throws ForebayError `INVALID_TRACE` if the file cannot be read, or no line of it is of a known format. */
 export async function learnFromAccessLog(file: string): Promise<LearnedTrace> {
-  const chunks = createReadStream(file, { encoding: 'utf8' })
+  const chunks = Readable.from(textOf(file))
   try {
     // An error of the stream is only heard by who reads it to its end.
     const lines = createInterface({ input: chunks, crlfDelay: Number.POSITIVE_INFINITY })
