@@ -6,9 +6,10 @@ import {
   openPostgres,
   type PostgresQueueService,
 } from '../../packages/forebay/src/backends/postgres/postgres-queue-service.ts'
-import type { Claim, NewTask } from '../../packages/forebay/src/backends/queue-service.ts'
+import type { Claim } from '../../packages/forebay/src/backends/queue-service.ts'
 import { sleep, systemClock } from '../../packages/forebay/src/clock.ts'
 import { anyPostgres, whyNoPostgresAtAll } from '../servers/postgres.ts'
+import { complete, now, task, tasks } from './postgres-tasks.ts'
 
 const impossible = whyNoPostgresAtAll()
 const SCHEMA = `blocks_${process.pid}`
@@ -41,18 +42,6 @@ async function open(): Promise<PostgresQueueService> {
   nameOf.set(queue, name)
   return queue
 }
-
-const task = (id: string, more: Partial<NewTask> = {}): NewTask => ({
-  id,
-  type: 'charge',
-  payload: '1',
-  priority: 0,
-  delayMs: 0,
-  ...more,
-})
-const tasks = (count: number, prefix = 't') => Array.from({ length: count }, (_, n) => task(`${prefix}${n}`))
-const now = { leaseMs: 60_000, waitMs: 0 }
-const complete = (claim: Claim) => ({ claim, outcome: 'complete' as const })
 
 /** How many tasks each row has that waits, in their order. */
 async function rowsOf(queue: PostgresQueueService): Promise<number[]> {

@@ -8,9 +8,10 @@ import {
   type PostgresQueueService,
 } from '../../packages/forebay/src/backends/postgres/postgres-queue-service.ts'
 import { NOW } from '../../packages/forebay/src/backends/postgres/sql/routine.ts'
-import type { Claim, NewTask } from '../../packages/forebay/src/backends/queue-service.ts'
+import type { Claim } from '../../packages/forebay/src/backends/queue-service.ts'
 import { sleep, systemClock } from '../../packages/forebay/src/clock.ts'
 import { anyPostgres, whyNoPostgresAtAll } from '../servers/postgres.ts'
+import { complete, now, task, tasks } from './postgres-tasks.ts'
 
 const impossible = whyNoPostgresAtAll()
 const SCHEMA = `own_${process.pid}`
@@ -43,18 +44,6 @@ async function open(more: Partial<PostgresOptions> = {}): Promise<PostgresQueueS
   opened.push(queue)
   return queue
 }
-
-const task = (id: string, more: Partial<NewTask> = {}): NewTask => ({
-  id,
-  type: 'charge',
-  payload: '1',
-  priority: 0,
-  delayMs: 0,
-  ...more,
-})
-const tasks = (count: number, prefix = 't') => Array.from({ length: count }, (_, n) => task(`${prefix}${n}`))
-const now = { leaseMs: 60_000, waitMs: 0 }
-const complete = (claim: Claim) => ({ claim, outcome: 'complete' as const })
 
 describe.skipIf(impossible !== undefined)(`postgres: its own tables${impossible ? ` (${impossible})` : ''}`, () => {
   test.each(['drop-oldest', 'drop-lowest-priority'] as const)(

@@ -39,6 +39,19 @@ describe('LoadLevelingQueue', () => {
     expect(await queue.find(first.id)).toMatchObject({ state: 'ready', task: { payload: '{"order":42}' } })
   })
 
+  it('tells the backend of which tasks it made the id itself', async () => {
+    const { queue } = await open()
+    const pushed: NewTask[] = []
+    const push = queue.service.push.bind(queue.service)
+    queue.service.push = (tasks, ...more) => {
+      pushed.push(...tasks)
+      return push(tasks, ...more)
+    }
+    await queue.enqueue({ type: 't', payload: 1 })
+    await queue.enqueue({ type: 't', payload: 1, id: 'mine' })
+    expect(pushed.map(({ isFresh }) => isFresh)).toEqual([true, undefined])
+  })
+
   it('makes ids that are unique and sort by time', async () => {
     const { clock, queue } = await open()
     const ids: string[] = []

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { ClaimRef } from '../queue-service.ts'
-import { askable, settleResults } from './settling.ts'
+import type { ClaimRef, Settlement } from '../queue-service.ts'
+import { askable, settleCall, settleResults } from './settling.ts'
 import { GRANT_SIZE, readToken, tokenOf } from './token.ts'
 
 const grants = ['1048576', '1048577', '9007199254740993', String(2n ** 63n - 1n)]
@@ -49,4 +49,13 @@ test('what the server says of the asked ones is told of their places in the batc
   expect(settleResults(4, asked, null)).toEqual([stale, settled, stale, settled])
   expect(settleResults(4, asked, ['2'])).toEqual([stale, stale, stale, settled])
   expect(settleResults(4, asked, [])).toEqual([stale, stale, stale, stale])
+})
+
+test('a batch in which all is complete and nothing is kept goes the short way, any other one does not', () => {
+  const claim = { id: 'a', token: '104857600' }
+  const call = (...batch: Settlement[]) => settleCall(askable(batch.map((one) => one.claim)), batch)[0]
+  const completed: Settlement = { claim, outcome: 'complete' }
+  expect(call(completed)).toBe('complete')
+  expect(call({ ...completed, keep: { result: '1', keepMs: 1 } })).toBe('settle')
+  expect(call(completed, { claim: { ...claim, token: '104857601' }, outcome: 'release', delayMs: 0 })).toBe('settle')
 })
